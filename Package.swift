@@ -1,0 +1,55 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
+
+let package = Package(
+  name: "porthole",
+  products: [
+    .executable(name: "porthole", targets: ["Appliance"])
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")
+  ],
+  targets: [
+    // C: what Swift can't import.
+    .target(name: "CKVM"),
+    .target(name: "CVNC", linkerSettings: [.linkedLibrary("vncserver")]),
+    .target(name: "CPNG", linkerSettings: [.linkedLibrary("png16")]),
+    // Guest code: 16-bit firmware and test guests, assembled into read-only sections.
+    .target(name: "BIOS", path: "bios"),
+    .target(name: "Guests", path: "Guests"),
+    // Swift; imports point downwards in this list only.
+    .target(name: "KVMEngine", dependencies: ["CKVM"], swiftSettings: strict),
+    .target(name: "Storage", dependencies: ["KVMEngine"], swiftSettings: strict),
+    .target(name: "Display", dependencies: ["KVMEngine", "CVNC", "CPNG"], swiftSettings: strict),
+    .target(name: "Input", dependencies: ["KVMEngine"], swiftSettings: strict),
+    .target(
+      name: "Machine",
+      dependencies: ["KVMEngine", "Storage", "Display", "Input", "BIOS"],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "Appliance",
+      dependencies: [
+        "Machine", "Guests",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict),
+    // Tests.
+    .target(
+      name: "DeviceTestKit", dependencies: ["KVMEngine"], path: "Tests/DeviceTestKit",
+      swiftSettings: strict),
+    .testTarget(
+      name: "KVMEngineTests", dependencies: ["KVMEngine", "DeviceTestKit"], swiftSettings: strict),
+    .testTarget(
+      name: "StorageTests", dependencies: ["Storage", "DeviceTestKit"], swiftSettings: strict),
+    .testTarget(
+      name: "DisplayTests", dependencies: ["Display", "DeviceTestKit"], swiftSettings: strict),
+    .testTarget(name: "InputTests", dependencies: ["Input", "DeviceTestKit"], swiftSettings: strict),
+    .testTarget(
+      name: "MachineTests", dependencies: ["Machine", "DeviceTestKit"], swiftSettings: strict),
+    .testTarget(
+      name: "GuestTests", dependencies: ["Machine", "Guests", "DeviceTestKit"],
+      swiftSettings: strict),
+  ]
+)

@@ -1,0 +1,176 @@
+#define _GNU_SOURCE
+#include "ckvm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+int ckvm_ioctl(int fd, unsigned long request, unsigned long argument) {
+  int result = ioctl(fd, request, argument);
+  return result < 0 ? -errno : result;
+}
+
+int ckvm_ioctl_pointer(int fd, unsigned long request, void *argument) {
+  int result = ioctl(fd, request, argument);
+  return result < 0 ? -errno : result;
+}
+
+static const unsigned long requests[CKVM_REQUEST_COUNT] = {
+    [CKVM_GET_API_VERSION] = KVM_GET_API_VERSION,
+    [CKVM_CREATE_VM] = KVM_CREATE_VM,
+    [CKVM_CHECK_EXTENSION] = KVM_CHECK_EXTENSION,
+    [CKVM_GET_VCPU_MMAP_SIZE] = KVM_GET_VCPU_MMAP_SIZE,
+    [CKVM_GET_SUPPORTED_CPUID] = KVM_GET_SUPPORTED_CPUID,
+    [CKVM_CREATE_VCPU] = KVM_CREATE_VCPU,
+    [CKVM_SET_USER_MEMORY_REGION] = KVM_SET_USER_MEMORY_REGION,
+    [CKVM_GET_DIRTY_LOG] = KVM_GET_DIRTY_LOG,
+    [CKVM_SET_TSS_ADDR] = KVM_SET_TSS_ADDR,
+    [CKVM_SET_IDENTITY_MAP_ADDR] = KVM_SET_IDENTITY_MAP_ADDR,
+    [CKVM_ENABLE_CAP] = KVM_ENABLE_CAP,
+    [CKVM_CREATE_IRQCHIP] = KVM_CREATE_IRQCHIP,
+    [CKVM_CREATE_PIT2] = KVM_CREATE_PIT2,
+    [CKVM_SET_GSI_ROUTING] = KVM_SET_GSI_ROUTING,
+    [CKVM_SIGNAL_MSI] = KVM_SIGNAL_MSI,
+    [CKVM_IRQ_LINE] = KVM_IRQ_LINE,
+    [CKVM_RUN] = KVM_RUN,
+    [CKVM_GET_REGS] = KVM_GET_REGS,
+    [CKVM_SET_REGS] = KVM_SET_REGS,
+    [CKVM_GET_SREGS] = KVM_GET_SREGS,
+    [CKVM_SET_SREGS] = KVM_SET_SREGS,
+    [CKVM_SET_CPUID2] = KVM_SET_CPUID2,
+    [CKVM_INTERRUPT] = KVM_INTERRUPT,
+    [CKVM_NMI] = KVM_NMI,
+    [CKVM_GET_LAPIC] = KVM_GET_LAPIC,
+    [CKVM_SET_LAPIC] = KVM_SET_LAPIC,
+    [CKVM_GET_MP_STATE] = KVM_GET_MP_STATE,
+    [CKVM_SET_MP_STATE] = KVM_SET_MP_STATE,
+    [CKVM_GET_VCPU_EVENTS] = KVM_GET_VCPU_EVENTS,
+    [CKVM_SET_VCPU_EVENTS] = KVM_SET_VCPU_EVENTS,
+    [CKVM_GET_MSRS] = KVM_GET_MSRS,
+    [CKVM_SET_MSRS] = KVM_SET_MSRS,
+    [CKVM_GET_FPU] = KVM_GET_FPU,
+    [CKVM_SET_FPU] = KVM_SET_FPU,
+    [CKVM_GET_XSAVE] = KVM_GET_XSAVE,
+    [CKVM_SET_XSAVE] = KVM_SET_XSAVE,
+    [CKVM_GET_XCRS] = KVM_GET_XCRS,
+    [CKVM_SET_XCRS] = KVM_SET_XCRS,
+    [CKVM_GET_DEBUGREGS] = KVM_GET_DEBUGREGS,
+    [CKVM_SET_DEBUGREGS] = KVM_SET_DEBUGREGS,
+};
+
+unsigned long ckvm_request_number(enum ckvm_request request) { return requests[request]; }
+
+uint32_t ckvm_failed_instruction(const struct kvm_run *run, uint8_t bytes[15]) {
+  if (run->internal.suberror != KVM_INTERNAL_ERROR_EMULATION || run->internal.ndata < 3 ||
+      !(run->emulation_failure.flags & KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES))
+    return 0;
+  uint32_t count = run->emulation_failure.insn_size;
+  if (count > 15) count = 15;
+  memcpy(bytes, run->emulation_failure.insn_bytes, count);
+  return count;
+}
+
+static _Thread_local struct kvm_run *volatile current_run;
+
+static int kick_signal(void) { return SIGRTMIN; }
+
+static void kicked(int signal) {
+  (void)signal;
+  struct kvm_run *run = current_run;
+  if (run) ckvm_set_immediate_exit(run, 1);
+}
+
+int ckvm_install_kick_handler(void) {
+  struct sigaction action = {.sa_handler = kicked};
+  sigemptyset(&action.sa_mask);
+  return sigaction(kick_signal(), &action, NULL) < 0 ? -errno : 0;
+}
+
+void ckvm_set_current_run(struct kvm_run *run) { current_run = run; }
+
+int ckvm_send_kick(pthread_t thread) { return -pthread_kill(thread, kick_signal()); }
+
+int ckvm_memory_file(const char *name, uint64_t size) {
+  int fd = memfd_create(name, MFD_CLOEXEC);
+  if (fd < 0) return -errno;
+  if (ftruncate(fd, (off_t)size) < 0) {
+    int error = errno;
+    close(fd);
+    return -error;
+  }
+  return fd;
+}
+
+int ckvm_open(const char *path, int flags) {
+  int fd;
+  do fd = open(path, flags | O_CLOEXEC);
+  while (fd < 0 && errno == EINTR);
+  return fd < 0 ? -errno : fd;
+}
+
+void ckvm_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
+
+void ckvm_block_signals(void) {
+  sigset_t set;
+  sigfillset(&set);
+  sigdelset(&set, kick_signal());
+  sigdelset(&set, SIGSEGV);
+  sigdelset(&set, SIGBUS);
+  sigdelset(&set, SIGILL);
+  sigdelset(&set, SIGFPE);
+  sigdelset(&set, SIGTRAP);
+  sigdelset(&set, SIGABRT);
+  pthread_sigmask(SIG_SETMASK, &set, NULL);
+}
+
+uint64_t ckvm_monotonic(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+struct ckvm_monitor *ckvm_monitor_create(void) {
+  struct ckvm_monitor *monitor = malloc(sizeof *monitor);
+  if (!monitor) abort();
+  pthread_mutex_init(&monitor->mutex, NULL);
+  pthread_condattr_t attributes;
+  pthread_condattr_init(&attributes);
+  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+  pthread_cond_init(&monitor->condition, &attributes);
+  pthread_condattr_destroy(&attributes);
+  return monitor;
+}
+
+void ckvm_monitor_destroy(struct ckvm_monitor *monitor) {
+  pthread_cond_destroy(&monitor->condition);
+  pthread_mutex_destroy(&monitor->mutex);
+  free(monitor);
+}
+
+void ckvm_monitor_lock(struct ckvm_monitor *monitor) { pthread_mutex_lock(&monitor->mutex); }
+void ckvm_monitor_unlock(struct ckvm_monitor *monitor) { pthread_mutex_unlock(&monitor->mutex); }
+
+void ckvm_monitor_wait(struct ckvm_monitor *monitor) {
+  pthread_cond_wait(&monitor->condition, &monitor->mutex);
+}
+
+bool ckvm_monitor_wait_until(struct ckvm_monitor *monitor, uint64_t deadline) {
+  struct timespec time = {.tv_sec = (time_t)(deadline / 1000000000u),
+                          .tv_nsec = (long)(deadline % 1000000000u)};
+  return pthread_cond_timedwait(&monitor->condition, &monitor->mutex, &time) == 0;
+}
+
+void ckvm_monitor_broadcast(struct ckvm_monitor *monitor) {
+  pthread_cond_broadcast(&monitor->condition);
+}
+
+const char *ckvm_error_text(int code) {
+  const char *text = strerrordesc_np(code);
+  return text ? text : "unknown error";
+}

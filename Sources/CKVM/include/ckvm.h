@@ -1,0 +1,134 @@
+// C shim for KVMEngine: what Swift can't import (variadic ioctl, macros, unions, signal handlers).
+#pragma once
+#include <linux/kvm.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+// ioctl with an integer argument. Returns the ioctl's result, or -errno.
+int ckvm_ioctl(int fd, unsigned long request, unsigned long argument);
+// ioctl with a pointer argument. Returns the ioctl's result, or -errno.
+int ckvm_ioctl_pointer(int fd, unsigned long request, void *argument);
+
+// Request numbers, since Swift can't import the _IO macros.
+enum ckvm_request {
+  CKVM_GET_API_VERSION,
+  CKVM_CREATE_VM,
+  CKVM_CHECK_EXTENSION,
+  CKVM_GET_VCPU_MMAP_SIZE,
+  CKVM_GET_SUPPORTED_CPUID,
+  CKVM_CREATE_VCPU,
+  CKVM_SET_USER_MEMORY_REGION,
+  CKVM_GET_DIRTY_LOG,
+  CKVM_SET_TSS_ADDR,
+  CKVM_SET_IDENTITY_MAP_ADDR,
+  CKVM_ENABLE_CAP,
+  CKVM_CREATE_IRQCHIP,
+  CKVM_CREATE_PIT2,
+  CKVM_SET_GSI_ROUTING,
+  CKVM_SIGNAL_MSI,
+  CKVM_IRQ_LINE,
+  CKVM_RUN,
+  CKVM_GET_REGS,
+  CKVM_SET_REGS,
+  CKVM_GET_SREGS,
+  CKVM_SET_SREGS,
+  CKVM_SET_CPUID2,
+  CKVM_INTERRUPT,
+  CKVM_NMI,
+  CKVM_GET_LAPIC,
+  CKVM_SET_LAPIC,
+  CKVM_GET_MP_STATE,
+  CKVM_SET_MP_STATE,
+  CKVM_GET_VCPU_EVENTS,
+  CKVM_SET_VCPU_EVENTS,
+  CKVM_GET_MSRS,
+  CKVM_SET_MSRS,
+  CKVM_GET_FPU,
+  CKVM_SET_FPU,
+  CKVM_GET_XSAVE,
+  CKVM_SET_XSAVE,
+  CKVM_GET_XCRS,
+  CKVM_SET_XCRS,
+  CKVM_GET_DEBUGREGS,
+  CKVM_SET_DEBUGREGS,
+  CKVM_REQUEST_COUNT
+};
+unsigned long ckvm_request_number(enum ckvm_request request);
+
+// The parts of struct kvm_run that lie in its unions.
+struct ckvm_io_exit {
+  uint8_t direction;  // KVM_EXIT_IO_IN or KVM_EXIT_IO_OUT
+  uint8_t size;       // bytes: 1, 2 or 4
+  uint16_t port;
+  uint32_t count;
+  void *data;
+};
+static inline struct ckvm_io_exit ckvm_io(struct kvm_run *run) {
+  return (struct ckvm_io_exit){run->io.direction, run->io.size, run->io.port, run->io.count,
+                               (uint8_t *)run + run->io.data_offset};
+}
+static inline uint64_t ckvm_mmio_address(const struct kvm_run *run) { return run->mmio.phys_addr; }
+static inline uint32_t ckvm_mmio_length(const struct kvm_run *run) { return run->mmio.len; }
+static inline bool ckvm_mmio_is_write(const struct kvm_run *run) { return run->mmio.is_write; }
+static inline void *ckvm_mmio_data(struct kvm_run *run) { return run->mmio.data; }
+static inline uint8_t ckvm_eoi_vector(const struct kvm_run *run) { return run->eoi.vector; }
+static inline uint64_t ckvm_hardware_entry_failure(const struct kvm_run *run) {
+  return run->fail_entry.hardware_entry_failure_reason;
+}
+static inline uint32_t ckvm_internal_suberror(const struct kvm_run *run) {
+  return run->internal.suberror;
+}
+static inline uint32_t ckvm_system_event(const struct kvm_run *run) {
+  return run->system_event.type;
+}
+// Copies up to 15 instruction bytes of an emulation failure; returns how many there were.
+uint32_t ckvm_failed_instruction(const struct kvm_run *run, uint8_t bytes[15]);
+
+static inline struct kvm_regs *ckvm_sync_regs(struct kvm_run *run) { return &run->s.regs.regs; }
+static inline struct kvm_sregs *ckvm_sync_sregs(struct kvm_run *run) { return &run->s.regs.sregs; }
+static inline struct kvm_vcpu_events *ckvm_sync_events(struct kvm_run *run) {
+  return &run->s.regs.events;
+}
+
+static inline void ckvm_set_immediate_exit(struct kvm_run *run, uint8_t value) {
+  __atomic_store_n(&run->immediate_exit, value, __ATOMIC_SEQ_CST);
+}
+
+// The kick: a signal whose handler sets immediate_exit of the vCPU that the receiving thread runs,
+// so that it is not lost when it lands just before KVM_RUN.
+int ckvm_install_kick_handler(void);
+// Says which kvm_run the calling thread runs; NULL when it runs none any more.
+void ckvm_set_current_run(struct kvm_run *run);
+int ckvm_send_kick(pthread_t thread);
+
+// A memory file of `size` bytes. Returns the descriptor or -errno.
+int ckvm_memory_file(const char *name, uint64_t size);
+int ckvm_open(const char *path, int flags);
+
+// Names the calling thread (at most 15 bytes) as top -H shows it.
+void ckvm_name_thread(const char *name);
+// Blocks every signal but the kick in the calling thread.
+void ckvm_block_signals(void);
+
+// CLOCK_MONOTONIC in nanoseconds.
+uint64_t ckvm_monotonic(void);
+
+// A mutex with a condition whose waits end at a CLOCK_MONOTONIC deadline (nanoseconds).
+struct ckvm_monitor {
+  pthread_mutex_t mutex;
+  pthread_cond_t condition;
+};
+struct ckvm_monitor *ckvm_monitor_create(void);
+void ckvm_monitor_destroy(struct ckvm_monitor *monitor);
+void ckvm_monitor_lock(struct ckvm_monitor *monitor);
+void ckvm_monitor_unlock(struct ckvm_monitor *monitor);
+void ckvm_monitor_wait(struct ckvm_monitor *monitor);
+// Returns false when the deadline passed first.
+bool ckvm_monitor_wait_until(struct ckvm_monitor *monitor, uint64_t deadline);
+void ckvm_monitor_broadcast(struct ckvm_monitor *monitor);
+
+// The C library's words for an errno, never NULL.
+const char *ckvm_error_text(int code);

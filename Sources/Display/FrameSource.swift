@@ -1,0 +1,46 @@
+/// What one update of a picture changed.
+public struct FrameUpdate: Sendable, Equatable {
+  /// Where pixels differ from before; empty where nothing changed. At most 50 rectangles.
+  public var damage: [FrameRect]
+  /// The frame was given another size (and is damaged whole).
+  public var resized: Bool
+  /// When the picture will change by itself next (a blinking cursor), in nanoseconds from now; nil
+  /// where it won't.
+  public var nextChange: UInt64?
+
+  public init(damage: [FrameRect] = [], resized: Bool = false, nextChange: UInt64? = nil) {
+    self.damage = damage
+    self.resized = resized
+    self.nextChange = nextChange
+  }
+}
+
+/// A picture that somebody draws: the video adapter, as the display thread sees it.
+public protocol FrameSource: AnyObject, Sendable {
+  /// Brings `frame` up to date and says what changed. It is the one consumer of the source's
+  /// damage: only the display thread calls it, always with the same frame.
+  /// - Parameter everything: the frame's contents can't be relied on; draw all of it.
+  func update(_ frame: Frame, everything: Bool) -> FrameUpdate
+
+  /// The picture as it is now, apart from any ``update(_:everything:)``: takes no damage from it.
+  func capture() -> Frame
+
+  /// Sets who is told that the picture may have changed in a way that ``update(_:everything:)``
+  /// must be called to see: register and mode changes, and writes that came through an exit.
+  /// Writes to mapped memory are found by asking, not told. Called with device locks held, so the
+  /// handler only sets a flag and wakes a thread.
+  func setChangeHandler(_ handler: @escaping @Sendable () -> Void)
+}
+
+/// The viewers' input, as the VNC server hands it on. Called from libvncserver's threads, one call at
+/// a time a viewer.
+public protocol ViewerInput: AnyObject, Sendable {
+  /// An RFB KeyEvent (RFC 6143, 7.5.4). `keysym` is the X11 keysym.
+  func key(viewer: UInt64, keysym: UInt32, pressed: Bool)
+
+  /// An RFB PointerEvent (RFC 6143, 7.5.5): button n of 8 is bit n - 1.
+  func pointer(viewer: UInt64, x: Int, y: Int, buttons: UInt8, frame: FrameSize)
+
+  /// The viewer left; whatever it held down is up again.
+  func viewerGone(_ viewer: UInt64)
+}
