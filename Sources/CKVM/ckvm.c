@@ -56,8 +56,6 @@ static const unsigned long requests[CKVM_REQUEST_COUNT] = {
     [CKVM_SET_MSRS] = KVM_SET_MSRS,
     [CKVM_GET_FPU] = KVM_GET_FPU,
     [CKVM_SET_FPU] = KVM_SET_FPU,
-    [CKVM_GET_XSAVE] = KVM_GET_XSAVE,
-    [CKVM_SET_XSAVE] = KVM_SET_XSAVE,
     [CKVM_GET_XCRS] = KVM_GET_XCRS,
     [CKVM_SET_XCRS] = KVM_SET_XCRS,
     [CKVM_GET_DEBUGREGS] = KVM_GET_DEBUGREGS,
@@ -173,4 +171,88 @@ void ckvm_monitor_broadcast(struct ckvm_monitor *monitor) {
 const char *ckvm_error_text(int code) {
   const char *text = strerrordesc_np(code);
   return text ? text : "unknown error";
+}
+
+int ckvm_set_msi_routes(int vm, const struct ckvm_msi_route *routes, uint32_t count) {
+  struct kvm_irq_routing *table =
+      calloc(1, sizeof *table + count * sizeof(struct kvm_irq_routing_entry));
+  if (!table) return -ENOMEM;
+  for (uint32_t gsi = 0; gsi < count; gsi++) {
+    if (!routes[gsi].used) continue;
+    struct kvm_irq_routing_entry *entry = &table->entries[table->nr++];
+    entry->gsi = gsi;
+    entry->type = KVM_IRQ_ROUTING_MSI;
+    entry->u.msi.address_lo = (uint32_t)routes[gsi].address;
+    entry->u.msi.address_hi = (uint32_t)(routes[gsi].address >> 32);
+    entry->u.msi.data = routes[gsi].data;
+  }
+  int result = ckvm_ioctl_pointer(vm, KVM_SET_GSI_ROUTING, table);
+  free(table);
+  return result;
+}
+
+// A kvm_msrs with room for one entry, which its own type can't hold.
+union one_msr {
+  struct kvm_msrs header;
+  uint8_t room[sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)];
+};
+
+int ckvm_set_msr(int vcpu, uint32_t index, uint64_t value) {
+  union one_msr msr = {.header = {.nmsrs = 1}};
+  msr.header.entries[0] = (struct kvm_msr_entry){.index = index, .data = value};
+  int result = ckvm_ioctl_pointer(vcpu, KVM_SET_MSRS, &msr);
+  return result < 0 ? result : result == 1 ? 0 : -EINVAL;
+}
+
+int ckvm_get_msr(int vcpu, uint32_t index, uint64_t *value) {
+  union one_msr msr = {.header = {.nmsrs = 1}};
+  msr.header.entries[0] = (struct kvm_msr_entry){.index = index};
+  int result = ckvm_ioctl_pointer(vcpu, KVM_GET_MSRS, &msr);
+  *value = msr.header.entries[0].data;
+  return result < 0 ? result : result == 1 ? 0 : -EINVAL;
+}
+
+int ckvm_supported_cpuid(int kvm, struct kvm_cpuid_entry2 **entries) {
+  enum { most = 256 };
+  struct kvm_cpuid2 *table = calloc(1, sizeof *table + most * sizeof(struct kvm_cpuid_entry2));
+  if (!table) return -ENOMEM;
+  table->nent = most;
+  int result = ckvm_ioctl_pointer(kvm, KVM_GET_SUPPORTED_CPUID, table);
+  if (result >= 0) {
+    result = (int)table->nent;
+    *entries = malloc((size_t)result * sizeof **entries + 1);
+    if (*entries)
+      memcpy(*entries, table->entries, (size_t)result * sizeof **entries);
+    else
+      result = -ENOMEM;
+  }
+  free(table);
+  return result;
+}
+
+int ckvm_set_cpuid(int vcpu, const struct kvm_cpuid_entry2 *entries, uint32_t count) {
+  struct kvm_cpuid2 *table = calloc(1, sizeof *table + count * sizeof *entries);
+  if (!table) return -ENOMEM;
+  table->nent = count;
+  memcpy(table->entries, entries, count * sizeof *entries);
+  int result = ckvm_ioctl_pointer(vcpu, KVM_SET_CPUID2, table);
+  free(table);
+  return result;
+}
+
+int ckvm_signal_msi(int vm, uint64_t address, uint32_t data) {
+  struct kvm_msi msi = {.address_lo = (uint32_t)address,
+                        .address_hi = (uint32_t)(address >> 32),
+                        .data = data};
+  return ckvm_ioctl_pointer(vm, KVM_SIGNAL_MSI, &msi);
+}
+
+int ckvm_dirty_log(int vm, uint32_t slot, void *bitmap) {
+  struct kvm_dirty_log log = {.slot = slot, .dirty_bitmap = bitmap};
+  return ckvm_ioctl_pointer(vm, KVM_GET_DIRTY_LOG, &log);
+}
+
+int ckvm_enable_capability(int fd, uint32_t capability, uint64_t argument) {
+  struct kvm_enable_cap enable = {.cap = capability, .args = {argument}};
+  return ckvm_ioctl_pointer(fd, KVM_ENABLE_CAP, &enable);
 }

@@ -48,8 +48,6 @@ enum ckvm_request {
   CKVM_SET_MSRS,
   CKVM_GET_FPU,
   CKVM_SET_FPU,
-  CKVM_GET_XSAVE,
-  CKVM_SET_XSAVE,
   CKVM_GET_XCRS,
   CKVM_SET_XCRS,
   CKVM_GET_DEBUGREGS,
@@ -132,3 +130,25 @@ void ckvm_monitor_broadcast(struct ckvm_monitor *monitor);
 
 // The C library's words for an errno, never NULL.
 const char *ckvm_error_text(int code);
+
+// KVM_SET_GSI_ROUTING with one MSI entry for each GSI whose `used` is not 0. Returns 0 or -errno.
+struct ckvm_msi_route {
+  uint64_t address;
+  uint32_t data;
+  uint32_t used;
+};
+int ckvm_set_msi_routes(int vm, const struct ckvm_msi_route *routes, uint32_t count);
+
+// KVM_SET_MSRS with one register. Returns 0 or -errno; -EINVAL where the host refuses the register.
+int ckvm_set_msr(int vcpu, uint32_t index, uint64_t value);
+int ckvm_get_msr(int vcpu, uint32_t index, uint64_t *value);
+
+// KVM_GET_SUPPORTED_CPUID into a fresh array, which the caller frees. Returns the count or -errno.
+int ckvm_supported_cpuid(int kvm, struct kvm_cpuid_entry2 **entries);
+int ckvm_set_cpuid(int vcpu, const struct kvm_cpuid_entry2 *entries, uint32_t count);
+
+// KVM_SIGNAL_MSI. Returns 1 delivered, 0 blocked by the guest, or -errno.
+int ckvm_signal_msi(int vm, uint64_t address, uint32_t data);
+// KVM_GET_DIRTY_LOG of slot into `bitmap`.
+int ckvm_dirty_log(int vm, uint32_t slot, void *bitmap);
+int ckvm_enable_capability(int fd, uint32_t capability, uint64_t argument);

@@ -1,0 +1,45 @@
+import CKVM
+
+/// The CPUID that a guest sees: what the host's KVM supports, with the vCPU's own APIC ID and
+/// without KVM's paravirtual leaves.
+enum GuestCPUID {
+  /// Hypervisor leaves: left out, since hypercalls hang on nested hosts and no guest needs them.
+  private static let hypervisorLeaves: ClosedRange<UInt32> = 0x4000_0000...0x4FFF_FFFF
+  private static let tscDeadline: UInt32 = 1 << 24
+  private static let hyperThreading: UInt32 = 1 << 28
+
+  /// The one hypervisor leaf there is: nothing but a name, "PortholeVMM".
+  private static var signature: kvm_cpuid_entry2 {
+    var leaf = kvm_cpuid_entry2()
+    leaf.function = hypervisorLeaves.lowerBound
+    leaf.eax = hypervisorLeaves.lowerBound
+    leaf.ebx = 0x7472_6F50
+    leaf.ecx = 0x656C_6F68
+    leaf.edx = 0x004D_4D56
+    return leaf
+  }
+
+  static func leaves(
+    _ system: KVMSystem, index: Int, processors: Int
+  ) throws(HostError) -> [kvm_cpuid_entry2] {
+    var leaves = try system.supportedCPUID().filter { !hypervisorLeaves.contains($0.function) }
+    let hasDeadlineTimer = system.value(of: .tscDeadlineTimer) > 0
+    for position in leaves.indices {
+      switch leaves[position].function {
+      case 1:
+        let low = leaves[position].ebx & 0x0000_FFFF
+        leaves[position].ebx = low | UInt32(processors & 0xFF) << 16 | UInt32(index & 0xFF) << 24
+        if hasDeadlineTimer { leaves[position].ecx |= tscDeadline }
+        if processors > 1 {
+          leaves[position].edx |= hyperThreading
+        } else {
+          leaves[position].edx &= ~hyperThreading
+        }
+      case 0xB, 0x1F: leaves[position].edx = UInt32(index)
+      default: break
+      }
+    }
+    leaves.append(signature)
+    return leaves
+  }
+}
