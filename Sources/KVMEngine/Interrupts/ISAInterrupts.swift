@@ -1,0 +1,23 @@
+/// Where the PC's interrupt wires go: ISA IRQs to both the 8259 pair and the I/O APIC, wires 16 to
+/// 23 to the I/O APIC alone.
+///
+/// IRQ 0 is pin 2 of the I/O APIC, as the interrupt source override of the MADT tells the guest;
+/// IRQ 2 is the cascade of the 8259 pair and has no wire.
+public final class ISAInterrupts: InterruptSink {
+  private let pair: I8259Pair
+  private let ioapic: IOAPIC
+
+  public init(pair: I8259Pair, ioapic: IOAPIC) {
+    self.pair = pair
+    self.ioapic = ioapic
+  }
+
+  public func setLine(_ number: Int, asserted: Bool) {
+    guard number != 2 else { return }
+    if number < 16 { pair.setLine(number, asserted: asserted) }
+    ioapic.setLine(number == 0 ? 2 : number, asserted: asserted)
+  }
+
+  /// Wire `number`: an ISA IRQ (0 to 15) or a pin of the I/O APIC (16 to 23).
+  public func line(_ number: Int) -> InterruptLine { InterruptLine(sink: self, number: number) }
+}
