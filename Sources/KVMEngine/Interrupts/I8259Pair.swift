@@ -5,8 +5,7 @@ import Synchronization
 ///
 /// The slave's INT output is the master's input 2, and both change in one moment, so that a slave's
 /// request withdrawn too late is a spurious input 7 of the master. Not modelled: what ``I8259``
-/// names. The output
-/// closure is called with the pair's lock held and must not call back.
+/// names. The output closure is called with the pair's lock held and must not call back.
 public final class I8259Pair: Device {
   /// Both chips.
   public struct SavedState: Codable, Equatable, Sendable {

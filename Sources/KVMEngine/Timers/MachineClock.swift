@@ -31,7 +31,8 @@ public final class MachineClock: Clock, @unchecked Sendable {
     func cancel() { clock.monitor.withLock { self.deadline = nil } }
   }
 
-  public init() {}
+  /// - Parameter elapsed: nanoseconds that have passed already, for a machine that is restored.
+  public init(elapsed: UInt64 = 0) { origin &-= elapsed }
 
   /// Starts the thread. Timers armed before run late rather than never.
   public func start() throws(HostError) {
