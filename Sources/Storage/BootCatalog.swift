@@ -40,6 +40,20 @@ public struct BootCatalog: Sendable, Equatable {
     public let sectorCount: UInt16
     /// The image's first block of 2048 bytes.
     public let block: UInt32
+
+    /// A bootable entry for a PC.
+    public init(
+      media: Media, driverFlags: UInt8, loadSegment: UInt16, sectorCount: UInt16, block: UInt32
+    ) {
+      platform = .pc
+      isBootable = true
+      self.media = media
+      self.driverFlags = driverFlags
+      self.loadSegment = loadSegment
+      systemType = 0
+      self.sectorCount = sectorCount
+      self.block = block
+    }
   }
 
   /// The initial entry first, then the sections' in their order.
@@ -69,7 +83,7 @@ public struct BootCatalog: Sendable, Equatable {
     }
     let records = stride(from: 0, to: bytes.count - Self.recordBytes + 1, by: Self.recordBytes)
       .map { Array(bytes[$0..<($0 + Self.recordBytes)]) }
-    guard let validation = records.first else { throw damaged("it lies beyond the image's end") }
+    guard let validation = records.first else { throw damaged("it lies beyond the end") }
     guard validation[0] == 1 else { throw damaged("its validation entry is missing") }
     guard validation[30] == 0x55, validation[31] == 0xAA else {
       throw damaged("its key bytes are wrong")

@@ -69,6 +69,31 @@ public struct Medium: Sendable {
     self.notes = notes
   }
 
+  /// A diskette of `bytes` in memory.
+  /// - Parameter name: how messages call it.
+  /// - Throws: ``ImageError`` `.oversized`.
+  public init(floppy bytes: [UInt8], name: String) throws(ImageError) {
+    let sectors = UInt64((bytes.count + 511) / 512)
+    guard let format = FloppyGeometry(sectorCount: sectors, firstSector: Array(bytes.prefix(512)))
+    else {
+      throw ImageError(name, .oversized, "\(name) is more than a floppy disk holds")
+    }
+    path = name
+    geometry = format.chs
+    image = MemoryImage(bytes, sectorCount: format.chs.sectorCount)
+    notes = []
+  }
+
+  /// A floppy disk that is built into the program; `name` stands where a path would.
+  init(builtIn image: any BlockImage, name: String) {
+    path = name
+    self.image = image
+    geometry =
+      FloppyGeometry(sectorCount: image.sectorCount, firstSector: [])?.chs
+      ?? CHSGeometry(cylinders: 80, heads: 2, sectors: 18)
+    notes = []
+  }
+
   private static func checkPartitions(_ first: [UInt8], of image: RawImage) throws(ImageError) {
     guard let table = PartitionTable(first), table.limit > image.sectorCount else { return }
     throw ImageError.truncated(
@@ -107,6 +132,18 @@ public final class Drive: Sendable {
     let isEmpty = description.path == nil && description.kind != .hardDisk
     let medium: Medium? = isEmpty ? nil : try Medium(description)
     state = Mutex(State(medium: medium))
+  }
+
+  /// A drive with a medium that is there already.
+  public init(_ kind: DriveKind, medium: Medium) {
+    self.kind = kind
+    state = Mutex(State(medium: medium))
+  }
+
+  /// Makes a floppy drive with a disk in it that is built into the program.
+  public init(builtIn image: any BlockImage, name: String) {
+    kind = .floppy
+    state = Mutex(State(medium: Medium(builtIn: image, name: name)))
   }
 
   /// Whether its medium can be taken out.

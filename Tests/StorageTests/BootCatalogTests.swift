@@ -56,7 +56,7 @@ import Testing
     var far = CDImage()
     far.put(17 * 2048 + 0x47, [0xFF, 0xFF, 0xFF, 0xFF])
     #expect(
-      try failure(far)?.description.hasSuffix("it lies beyond the image's end") == true)
+      try failure(far)?.description.hasSuffix("it lies beyond the end") == true)
     #expect(try failure(CDImage(media: 7))?.problem == .badBootCatalog)
     #expect(try failure(CDImage(platform: 0xEF))?.description.contains("EFI") == true)
     var off = CDImage()
@@ -101,7 +101,7 @@ import Testing
     var random = SplitMix(seed: 0x0E17_0417)
     var booted = 0
     var refused = 0
-    for round in 0..<4000 {
+    for round in 0..<1500 {
       var cd = CDImage(media: UInt8(random.below(6)), platform: 0)
       cd.putRecord(2, [0x90, 0] + little16(random.below(4)))
       cd.putRecord(3, [0x88, UInt8(random.below(256)), 0, 0, 0, 0] + little16(1) + little32(22))
@@ -122,7 +122,7 @@ import Testing
         #expect(!error.description.isEmpty)
       }
     }
-    #expect(booted > 100 && refused > 100)
+    #expect(booted > 50 && refused > 50)
   }
 }
 

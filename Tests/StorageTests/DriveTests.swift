@@ -65,6 +65,22 @@ import Testing
     #expect(again.sectorCount == 1440)
   }
 
+  @Test func aBuiltInDisketteIsWrittenInMemory() throws {
+    let medium = try Medium(floppy: [UInt8](repeating: 7, count: 700), name: "demo")
+    let drive = Drive(.floppy, medium: medium)
+    let image = try #require(drive.medium?.image)
+    #expect(image.sectorCount == 320)
+    #expect(try image.bytes(sector: 1)[187...188] == [7, 0])
+    try [UInt8](repeating: 9, count: 512).withUnsafeBytes {
+      try image.write(sector: 319, count: 1, from: $0)
+    }
+    #expect(try image.bytes(sector: 319) == [UInt8](repeating: 9, count: 512))
+    #expect(throws: ImageError.self) { try image.bytes(sector: 320) }
+    #expect(throws: ImageError.self) {
+      try Medium(floppy: [UInt8](repeating: 7, count: 4 << 20), name: "demo")
+    }
+  }
+
   @Test func aHardDiskStaysWhereItIs() throws {
     let path = files.make("disk.img", size: 1 << 20)
     let drive = try Drive(DriveDescription(kind: .hardDisk, path: path))

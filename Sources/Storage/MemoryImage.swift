@@ -1,0 +1,43 @@
+import Synchronization
+
+/// A medium in memory: what is built into the program. Writes last until the process ends.
+public final class MemoryImage: BlockImage {
+  private let bytes: Mutex<[UInt8]>
+  public let sectorCount: UInt64
+  public var isReadOnly: Bool { false }
+
+  /// A medium that begins with `contents` and has at least `minimum` sectors, zeroes behind them.
+  public init(_ contents: [UInt8], atLeast minimum: Int = 1) {
+    let sectors = max((contents.count + Sector.bytes - 1) / Sector.bytes, max(1, minimum))
+    sectorCount = UInt64(sectors)
+    bytes = Mutex(
+      contents + [UInt8](repeating: 0, count: sectors * Sector.bytes - contents.count))
+  }
+
+  public func read(
+    sector: UInt64, count: Int, into buffer: UnsafeMutableRawBufferPointer
+  ) throws(ImageError) {
+    let range = try byteRange(sector, count, room: buffer.count)
+    bytes.withLock { bytes in buffer.copyBytes(from: bytes[range]) }
+  }
+
+  public func write(
+    sector: UInt64, count: Int, from buffer: UnsafeRawBufferPointer
+  ) throws(ImageError) {
+    let range = try byteRange(sector, count, room: buffer.count)
+    let contents = Array(buffer[..<range.count])
+    bytes.withLock { $0.replaceSubrange(range, with: contents) }
+  }
+
+  public func flush() throws(ImageError) {}
+
+  private func byteRange(
+    _ sector: UInt64, _ count: Int, room: Int
+  ) throws(ImageError) -> Range<Int> {
+    guard holds(sector: sector, count: count), room >= count * Sector.bytes else {
+      throw ImageError.outOfRange("the built-in disk", sector: sector, count: count)
+    }
+    let first = Int(sector) * Sector.bytes
+    return first..<(first + count * Sector.bytes)
+  }
+}
