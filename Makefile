@@ -1,0 +1,66 @@
+# The only door: what a user or a developer does with this project starts here.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help run test test-full check format bench fuzz sanitize build install clean
+
+PREFIX ?= /usr/local
+# What `make run` boots, what it calls it, where viewers connect, and any other options.
+MEDIA ?=
+GUEST ?= demo
+NAME ?=
+VNC ?=
+ARGS ?=
+
+# One configuration for everything that is run: the Swift libraries are linked in, so that the
+# command is one file that starts fast. Unit tests are built for debugging.
+RELEASE := -c release --static-swift-stdlib
+BINARY = $(CURDIR)/.build/release/porthole
+
+help: ## Say what there is to make
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+run: ## Install what is missing, build, and boot a desktop (MEDIA=file NAME= VNC= ARGS=)
+	@scripts/install-dependencies.sh run
+	@$(MAKE) --no-print-directory build
+	@$(BINARY) run $(if $(NAME),--name '$(NAME)') $(if $(VNC),--vnc '$(VNC)') \
+	  $(if $(MEDIA),'$(MEDIA)',--guest '$(GUEST)') $(ARGS) || [ $$? -eq 130 ]
+
+test: ## Install what is missing, build, and run every test
+	@scripts/install-dependencies.sh test
+	@$(MAKE) --no-print-directory build
+	swift test
+	@scripts/end-to-end.sh "$(BINARY)"
+
+test-full: check test sanitize fuzz ## Every test, every check, the sanitizers and the fuzzers
+
+check: ## Formatting, the direction of imports, no binaries in the repository
+	@scripts/check.sh
+
+format: ## Format the Swift sources
+	swift format -i -r Package.swift Sources Tests
+
+bench: ## Measure beside QEMU; BENCH_JSON=file saves the rows
+	@scripts/install-dependencies.sh bench
+	@$(MAKE) --no-print-directory build
+	@PORTHOLE="$(BINARY)" scripts/python.sh Benchmarks/bench.py $(ARGS)
+
+fuzz: ## Feed devices and parsers garbage for a while (SECONDS_EACH=20)
+	@scripts/fuzz.sh
+
+sanitize: ## The unit tests under the address sanitizer and the thread sanitizer
+	swift test --sanitize=address --scratch-path .build/address
+	swift test --sanitize=thread --scratch-path .build/thread
+
+build: ## Only build the command
+	swift build $(RELEASE) --product porthole
+
+install: ## Build and install the command (PREFIX=/usr/local)
+	@scripts/install-dependencies.sh run
+	@$(MAKE) --no-print-directory build
+	install -D -m 755 "$(BINARY)" "$(DESTDIR)$(PREFIX)/bin/porthole"
+
+clean: ## Remove what was built
+	rm -rf .build

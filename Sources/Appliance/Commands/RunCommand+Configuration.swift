@@ -1,0 +1,59 @@
+import Display
+import KVMEngine
+import Machine
+import Storage
+
+extension RunCommand {
+  /// The machine that the options ask for, called `name`, its screen behind `password`.
+  func machineConfiguration(name: String, password: String?) throws -> MachineConfiguration {
+    var configuration = MachineConfiguration()
+    configuration.name = name
+    if let memory { configuration.memoryBytes = memory }
+    configuration.processors = cpus
+    configuration.drives = try drives()
+    configuration.builtInFloppy = try guest.map(BuiltInGuest.image)
+    configuration.bootOrder = boot
+    configuration.vnc = try vncConfiguration(name: name, password: password)
+    configuration.serial = serial
+    configuration.irqchip = irqchip
+    configuration.onTripleFault = onTripleFault
+    configuration.debugExit = debugExit
+    return configuration
+  }
+
+  /// Every drive with its image: named ones first, then those that were guessed.
+  func drives() throws -> [DriveDescription] {
+    var drives = floppy.map { drive(.floppy, $0) }
+    drives += disk.map { drive(.hardDisk, $0) }
+    drives += cdrom.map { drive(.cdrom, $0) }
+    drives += try media.map { drive(try MediaGuess.kind(of: $0), $0) }
+    return drives
+  }
+
+  private func drive(_ kind: DriveKind, _ path: String) -> DriveDescription {
+    DriveDescription(kind: kind, path: path, readOnly: readOnly || kind == .cdrom)
+  }
+
+  /// The password that viewers need: none where that was asked or nobody can connect.
+  func password() throws -> String? {
+    if noPassword || vnc == .none { return nil }
+    guard let passwordFile else { return try Password.generate() }
+    let password = try Password.read(path: passwordFile)
+    if password.utf8.count > Password.usedBytes {
+      Console.error("porthole: VNC uses only the first \(Password.usedBytes) bytes of a password")
+    }
+    return password
+  }
+
+  /// Where the VNC server listens; the first free port is looked for where none was given.
+  private func vncConfiguration(name: String, password: String?) throws -> VNCConfiguration? {
+    let address: VNCConfiguration.Address
+    switch vnc {
+    case .none: return nil
+    case .tcp(let host, let port):
+      address = .tcp(host: host, port: try port ?? FreePort.first(host: host))
+    case .unix(let path): address = .unix(path: path)
+    }
+    return VNCConfiguration(address: address, password: password, desktopName: name)
+  }
+}

@@ -1,0 +1,112 @@
+import ArgumentParser
+import Machine
+import Storage
+
+/// `porthole run`: a desktop, in this process, in the foreground.
+struct RunCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "run",
+    abstract: "Runs a desktop until it is switched off.",
+    discussion: """
+      Prints where a VNC viewer connects, and runs in the foreground. SIGTERM, SIGHUP and \
+      `porthole stop` end it with 0, ctrl-C with 130, a failure with 1, a triple fault under \
+      `--on-triple-fault stop` with 2, and the guest's debug exit with the byte it wrote.
+      """)
+
+  /// Which firmware starts the guest.
+  enum FirmwareKind: String, ExpressibleByArgument, CaseIterable {
+    case builtin
+  }
+
+  @Argument(help: "Images to boot; each goes in the drive that its contents and name call for.")
+  var media: [String] = []
+
+  @Option(
+    name: .long, help: "What the desktop is called; otherwise porthole, porthole-2, ...",
+    transform: DesktopName.parse)
+  var name: String?
+
+  @Option(
+    name: .long, help: "Memory of the guest, as 64M or 1G. (default: 128M)",
+    transform: MemorySize.parse)
+  var memory: Int?
+
+  @Option(name: .long, help: "Processors of the guest.")
+  var cpus = 1
+
+  @Option(name: .long, help: "The firmware that starts the guest.")
+  var firmware = FirmwareKind.builtin
+
+  @Option(name: .long, help: "A floppy image; may be given again.")
+  var floppy: [String] = []
+
+  @Option(name: .long, help: "A hard disk image; may be given again.")
+  var disk: [String] = []
+
+  @Option(name: .long, help: "A CD image; may be given again.")
+  var cdrom: [String] = []
+
+  @Option(
+    name: .long, help: "The order of boot drives, as cdrom,disk,floppy.",
+    transform: BootOrder.parse)
+  var boot: [DriveKind] = []
+
+  @Flag(name: .long, help: "Write to none of the images.")
+  var readOnly = false
+
+  @Option(name: .long, help: "A guest that is built in, instead of media; \"list\" names them.")
+  var guest: String?
+
+  @Option(
+    name: .long,
+    help: """
+      Where the screen is served: HOST:PORT, :DISPLAY, unix:PATH or none. (default: 127.0.0.1, the \
+      first free port from 5900)
+      """,
+    transform: VNCAddress.parse)
+  var vnc: VNCAddress = .standard
+
+  @Option(name: .long, help: "A file whose first line is the VNC password; otherwise one is made.")
+  var passwordFile: String?
+
+  @Flag(name: .long, help: "Let viewers connect without a password.")
+  var noPassword = false
+
+  @Option(
+    name: .long, help: "Where COM1 goes: none, stdio, file:PATH or socket:PATH.",
+    transform: SerialOption.parse)
+  var serial: SerialTarget = .none
+
+  @Option(name: .long, help: "Where the interrupt controllers live.")
+  var irqchip: IrqchipKind = .split
+
+  @Option(name: .long, help: "What a triple fault does.")
+  var onTripleFault: TripleFaultPolicy = .reset
+
+  @Flag(name: .long, help: "Let the guest end the desktop by a write to port 0xF4.")
+  var debugExit = false
+
+  func validate() throws {
+    guard (1...MachineConfiguration.maximumProcessors).contains(cpus) else {
+      throw ValidationError(
+        "a desktop has 1 to \(MachineConfiguration.maximumProcessors) processors, not \(cpus)")
+    }
+    if noPassword && passwordFile != nil {
+      throw ValidationError("--no-password and --password-file exclude each other")
+    }
+    if guest != nil && !(media + floppy + disk + cdrom).isEmpty {
+      throw ValidationError("--guest brings its own medium; give it or images, not both")
+    }
+  }
+
+  func run() throws {
+    if guest == "list" {
+      return BuiltInGuest.all.forEach { Console.output("\($0.name)\t\($0.purpose)") }
+    }
+    let code = try DesktopProcess(self).run()
+    if code != 0 { throw ExitCode(code) }
+  }
+}
+
+extension IrqchipKind: ExpressibleByArgument {}
+extension TripleFaultPolicy: ExpressibleByArgument {}

@@ -1,0 +1,85 @@
+import Glibc
+import KVMEngine
+
+/// A connection to a running desktop.
+struct ControlClient {
+  let name: String
+  private let stream: ControlStream
+  /// How long a desktop may take for an answer that needs no guest, in nanoseconds.
+  private static let answerPatience: UInt64 = 30_000_000_000
+
+  /// Connects to the desktop called `wanted`, or to the only one that runs.
+  init(_ wanted: String?, in directory: RuntimeDirectory) throws {
+    name = try Self.choose(wanted, of: try directory.runningNames())
+    stream = ControlStream(
+      owning: try UnixSocket.connect(path: directory.socketPath(name)))
+  }
+
+  /// The desktop that is meant.
+  static func choose(_ wanted: String?, of running: [String]) throws(Complaint) -> String {
+    if let wanted, running.contains(wanted) { return wanted }
+    let list = running.joined(separator: ", ")
+    switch (wanted, running.count) {
+    case (nil, 1): return running[0]
+    case (nil, 0): throw Complaint("no desktop runs; start one with: porthole run")
+    case (nil, _): throw Complaint("several desktops run; choose one with --name: \(list)")
+    case (let wanted?, 0): throw Complaint("no desktop named \(wanted) runs, and no other does")
+    case (let wanted?, _):
+      throw Complaint("no desktop named \(wanted) runs; these do: \(list)")
+    }
+  }
+
+  /// What a desktop answered.
+  struct Answer {
+    var reply: ControlReply
+    var body: [UInt8]
+  }
+
+  /// Asks for `method`.
+  /// - Parameter waits: the answer may take as long as the guest takes.
+  /// - Throws: the desktop's own sentence, or one about the connection.
+  @discardableResult
+  func call(
+    _ method: ControlMethod, text: String? = nil, chord: String? = nil, waits: Bool = false
+  ) throws -> Answer {
+    let request = ControlRequest(
+      v: ControlProtocol.version, id: 1, method: method.rawValue, text: text, chord: chord)
+    do {
+      try stream.write(try ControlCoding.line(request), patience: ControlProtocol.patience)
+      let line = try stream.readLine(
+        limit: ControlProtocol.longestLine, patience: waits ? nil : Self.answerPatience)
+      let reply = try ControlCoding.message(ControlReply.self, in: line)
+      if let error = reply.error { throw error }
+      let count = reply.body ?? 0
+      guard (0...ControlProtocol.largestBody).contains(count) else { throw unintelligible }
+      let body = try stream.readBody(count: count, patience: ControlProtocol.patience)
+      return Answer(reply: reply, body: body)
+    } catch let failure as ControlStream.Failure {
+      throw complaint(about: failure)
+    } catch is DecodingError {
+      throw unintelligible
+    }
+  }
+
+  /// Waits until the desktop's process has closed the connection.
+  func waitForEnd() throws {
+    do {
+      try stream.waitForEnd(patience: Self.answerPatience)
+    } catch {
+      throw complaint(about: error)
+    }
+  }
+
+  private var unintelligible: Complaint {
+    Complaint("desktop \(name) gave an answer that this version of porthole does not understand")
+  }
+
+  private func complaint(about failure: ControlStream.Failure) -> Complaint {
+    switch failure {
+    case .ended, .cut: Complaint("desktop \(name) closed the connection")
+    case .timedOut: Complaint("desktop \(name) does not answer")
+    case .tooLong: unintelligible
+    case .system(let code): Complaint("cannot talk to desktop \(name): \(HostError.text(of: code))")
+    }
+  }
+}

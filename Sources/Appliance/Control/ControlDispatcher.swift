@@ -1,0 +1,64 @@
+/// Turns one request's line into one reply, whatever the line holds.
+struct ControlDispatcher: Sendable {
+  let desktop: any DesktopControl
+
+  /// A reply and the bytes behind it.
+  struct Answer: Equatable, Sendable {
+    var reply: ControlReply
+    var body: [UInt8] = []
+    /// The desktop is to stop once the reply is out.
+    var stops = false
+  }
+
+  /// Serves the request in `line`.
+  func answer(_ line: [UInt8]) -> Answer {
+    guard let request = try? ControlCoding.message(ControlRequest.self, in: line) else {
+      return refuse(nil, .badRequest, "the line is no request: {\"v\":1,\"method\":\"status\"}")
+    }
+    guard request.v == ControlProtocol.version else {
+      return refuse(
+        request.id, .unsupportedVersion,
+        "this desktop speaks version \(ControlProtocol.version) of the control protocol")
+    }
+    guard let method = ControlMethod(rawValue: request.method) else {
+      let known = ControlMethod.allCases.map(\.rawValue).joined(separator: ", ")
+      return refuse(request.id, .unknownMethod, "there is no such method; there are \(known)")
+    }
+    do {
+      return try perform(method, request)
+    } catch let failure as ControlFailure {
+      return Answer(reply: ControlReply(id: request.id, error: failure))
+    } catch {
+      return refuse(request.id, .failed, String(describing: error))
+    }
+  }
+
+  private func perform(_ method: ControlMethod, _ request: ControlRequest) throws -> Answer {
+    var answer = Answer(reply: ControlReply(id: request.id))
+    switch method {
+    case .status: answer.reply.status = desktop.status
+    case .screenshot:
+      answer.body = try desktop.screenshot()
+      answer.reply.body = answer.body.count
+    case .text: answer.reply.text = try desktop.text()
+    case .type: try desktop.type(try needed(request.text, "type", "text"))
+    case .key: try desktop.press(try needed(request.chord, "key", "chord"))
+    case .reset: desktop.reset()
+    case .stop: answer.stops = true
+    }
+    return answer
+  }
+
+  private func needed(
+    _ value: String?, _ method: String, _ field: String
+  ) throws(ControlFailure) -> String {
+    guard let value else {
+      throw ControlFailure(code: .badRequest, message: "\(method) needs the field \"\(field)\"")
+    }
+    return value
+  }
+
+  private func refuse(_ id: Int?, _ code: ControlFailure.Code, _ message: String) -> Answer {
+    Answer(reply: ControlReply(id: id, error: ControlFailure(code: code, message: message)))
+  }
+}

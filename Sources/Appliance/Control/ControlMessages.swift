@@ -1,0 +1,82 @@
+import FoundationEssentials
+
+/// The control protocol's numbers; docs/control-protocol.md is its text.
+enum ControlProtocol {
+  /// The one version there is.
+  static let version = 1
+  /// A request's or reply's longest line, its line feed included, in bytes.
+  static let longestLine = 1 << 20
+  /// The largest body behind a reply that a client takes, in bytes.
+  static let largestBody = 256 << 20
+  /// Connections at a time; one more is told that the desktop is busy.
+  static let mostConnections = 16
+  /// How long a peer may take for a line, or stop taking a reply, in nanoseconds.
+  static let patience: UInt64 = 10_000_000_000
+}
+
+/// What a client can ask for.
+enum ControlMethod: String, CaseIterable, Sendable {
+  case status, screenshot, text, type, key, reset, stop
+}
+
+/// One request: a line of JSON.
+struct ControlRequest: Codable, Equatable, Sendable {
+  /// The protocol's version.
+  var v: Int
+  /// Comes back with the reply; the client's own business.
+  var id: Int?
+  var method: String
+  /// The text to type, or the keys to press.
+  var text: String?
+  var chord: String?
+}
+
+/// One reply: a line of JSON, and `body` bytes behind it.
+struct ControlReply: Codable, Equatable, Sendable {
+  var v: Int = ControlProtocol.version
+  /// The request's id; nil where it could not be read.
+  var id: Int?
+  /// Why the request failed; nil where it did not.
+  var error: ControlFailure?
+  /// The answer to `text`.
+  var text: String?
+  /// The answer to `status`.
+  var status: DesktopStatus?
+  /// Bytes that follow the line; nil is none.
+  var body: Int?
+}
+
+/// Why a request failed: a word for programs and a sentence for people.
+struct ControlFailure: Error, Codable, Equatable, Sendable, CustomStringConvertible {
+  /// What went wrong, for programs.
+  enum Code: String, Codable, Sendable {
+    case badRequest = "bad-request"
+    case unsupportedVersion = "unsupported-version"
+    case unknownMethod = "unknown-method"
+    case tooLong = "too-long"
+    case busy
+    case notAllowed = "not-allowed"
+    case failed
+  }
+  var code: Code
+  var message: String
+
+  var description: String { message }
+}
+
+/// Messages as lines.
+enum ControlCoding {
+  /// `message` as one line, with its line feed.
+  static func line(_ message: some Encodable) throws -> [UInt8] {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    return [UInt8](try encoder.encode(message)) + [UInt8(ascii: "\n")]
+  }
+
+  /// The message in a line.
+  static func message<Message: Decodable>(
+    _ type: Message.Type, in line: [UInt8]
+  ) throws -> Message {
+    try JSONDecoder().decode(type, from: Data(line))
+  }
+}

@@ -1,0 +1,53 @@
+import Display
+import Input
+import Machine
+
+/// What the control socket can ask of a desktop. Called from connection threads, several at once.
+protocol DesktopControl: Sendable {
+  /// What is known about the desktop without asking the guest.
+  var status: DesktopStatus { get }
+  /// The picture as it is now, a PNG file's bytes.
+  func screenshot() throws -> [UInt8]
+  /// The text screen as it is now, a line feed after each row; throws in a graphics mode.
+  func text() throws -> String
+  /// Types `text` on the keyboard; returns when the keyboard has taken it.
+  func type(_ text: String) throws
+  /// Presses keys together, as `ctrl-alt-del`, and lets them go.
+  func press(_ chord: String) throws
+  /// Pushes the reset button.
+  func reset()
+  /// Pulls the plug: the desktop's process ends.
+  func stop()
+}
+
+/// A desktop, as the `status` method tells of it.
+struct DesktopStatus: Codable, Equatable, Sendable {
+  var name: String
+  /// The desktop's process.
+  var pid: Int32
+  /// Where a viewer connects, as `127.0.0.1:5900` or `unix:PATH`; nil without VNC.
+  var vnc: String?
+  /// Guest memory in bytes.
+  var memory: Int
+  var processors: Int
+}
+
+/// A running machine behind the control socket.
+struct MachineControl: DesktopControl {
+  let machine: Machine
+  let status: DesktopStatus
+
+  func screenshot() throws -> [UInt8] { try PNGImage.encode(machine.capture()) }
+
+  func text() throws -> String {
+    guard let screen = machine.textScreen() else {
+      throw Complaint("the screen shows graphics, not text; take a screenshot")
+    }
+    return screen.text
+  }
+
+  func type(_ text: String) throws { try machine.inputHub.type(text) }
+  func press(_ chord: String) throws { try machine.inputHub.press(chord: chord) }
+  func reset() { machine.reset() }
+  func stop() { machine.requestStop(.poweredOff) }
+}

@@ -1,0 +1,114 @@
+import Glibc
+import KVMEngine
+
+/// The folder that holds the control sockets of one user's desktops, for that user alone.
+struct RuntimeDirectory: Sendable {
+  let path: String
+  private static let ending = ".sock"
+  private static let standardNames = 99
+
+  /// `$XDG_RUNTIME_DIR/porthole`, or `/tmp/porthole-UID` where the variable names no folder of this
+  /// user's. Made where it is missing.
+  static func locate() throws -> RuntimeDirectory {
+    if let base = getenv("XDG_RUNTIME_DIR") {
+      let base = String(cString: base)
+      if base.hasPrefix("/"), owner(of: base) == geteuid() {
+        return try RuntimeDirectory(path: base + "/porthole")
+      }
+    }
+    return try RuntimeDirectory(path: "/tmp/porthole-\(geteuid())")
+  }
+
+  /// The folder at `path`, made where it is missing.
+  /// - Throws: a sentence where it belongs to somebody else or is open to others.
+  init(path: String) throws {
+    self.path = path
+    if mkdir(path, S_IRWXU) != 0 && errno != EEXIST {
+      throw HostError("make the folder \(path)", code: errno)
+    }
+    var status = stat()
+    guard lstat(path, &status) == 0 else { throw HostError("look at \(path)", code: errno) }
+    guard status.st_mode & S_IFMT == S_IFDIR, status.st_uid == geteuid(),
+      status.st_mode & (S_IRWXG | S_IRWXO) == 0
+    else {
+      throw Complaint(
+        "\(path) has to be a folder of your own that nobody else can open; "
+          + "remove it, or set XDG_RUNTIME_DIR to another folder")
+    }
+  }
+
+  private static func owner(of path: String) -> uid_t? {
+    var status = stat()
+    guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else { return nil }
+    return status.st_uid
+  }
+
+  /// Where desktop `name` listens.
+  func socketPath(_ name: String) -> String { path + "/" + name + Self.ending }
+
+  /// The desktops that run, by name. What dead ones left behind is taken away.
+  func runningNames() throws -> [String] {
+    try locked {
+      var running: [String] = []
+      for name in try socketNames() {
+        if UnixSocket.isListening(path: socketPath(name)) {
+          running.append(name)
+        } else {
+          unlink(socketPath(name))
+        }
+      }
+      return running
+    }
+  }
+
+  /// A listening socket for desktop `wanted`, or for the first free standard name.
+  func claim(_ wanted: String?, backlog: Int32) throws -> (name: String, descriptor: Int32) {
+    try locked {
+      if let wanted {
+        guard let descriptor = try listen(wanted, backlog: backlog) else {
+          throw Complaint("a desktop named \(wanted) runs already; choose another --name")
+        }
+        return (wanted, descriptor)
+      }
+      for number in 1...Self.standardNames {
+        let name = number == 1 ? DesktopName.standard : "\(DesktopName.standard)-\(number)"
+        if let descriptor = try listen(name, backlog: backlog) { return (name, descriptor) }
+      }
+      throw Complaint("\(Self.standardNames) desktops without a name run already; give a --name")
+    }
+  }
+
+  /// A socket for `name`; nil where a desktop of that name runs.
+  private func listen(_ name: String, backlog: Int32) throws -> Int32? {
+    let path = socketPath(name)
+    try UnixSocket.check(path: path)
+    if UnixSocket.isListening(path: path) { return nil }
+    unlink(path)
+    return try UnixSocket.listen(path: path, backlog: backlog)
+  }
+
+  private func socketNames() throws -> [String] {
+    guard let directory = opendir(path) else { throw HostError("read \(path)", code: errno) }
+    defer { closedir(directory) }
+    var names: [String] = []
+    while let entry = readdir(directory) {
+      // SAFETY: the kernel ends every name with a zero byte within d_name.
+      let file = withUnsafeBytes(of: &entry.pointee.d_name) {
+        String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+      }
+      if file.hasSuffix(Self.ending) { names.append(String(file.dropLast(Self.ending.count))) }
+    }
+    return names.sorted()
+  }
+
+  /// Runs `body` while no other process looks for or makes sockets here.
+  private func locked<Result>(_ body: () throws -> Result) throws -> Result {
+    let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw HostError("open \(path)", code: errno) }
+    defer { close(descriptor) }
+    while flock(descriptor, LOCK_EX) != 0 {
+      guard errno == EINTR else { throw HostError("lock \(path)", code: errno) }
+    }
+    return try body()
+  }
+}

@@ -1,0 +1,26 @@
+/// What a desktop may be called: the name is part of a file name and of a VNC viewer's title.
+enum DesktopName {
+  /// The name of a desktop that was given none, and the stem of the names of those beside it.
+  static let standard = "porthole"
+  /// The longest name, in bytes.
+  static let longest = 64
+
+  /// `text`, if it may be a desktop's name.
+  static func parse(_ text: String) throws(Complaint) -> String {
+    let allowed = text.utf8.allSatisfy { byte in
+      switch byte {
+      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"),
+        UInt8(ascii: "."):
+        true
+      default: false
+      }
+    }
+    guard allowed, !text.isEmpty, text.utf8.count <= longest, !text.hasPrefix(".") else {
+      throw Complaint(
+        "a desktop's name is 1 to \(longest) letters, digits, dots, dashes and underscores, "
+          + "without a dot in front")
+    }
+    return text
+  }
+}

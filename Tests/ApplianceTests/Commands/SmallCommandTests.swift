@@ -1,0 +1,50 @@
+import Glibc
+import KVMEngine
+import Testing
+
+@testable import Appliance
+
+@Suite struct SmallCommandTests {
+  @Test func aSavedPictureReplacesTheOldOneWhole() throws {
+    try withTemporaryFolder { folder in
+      let path = folder + "/shot.png"
+      try ScreenshotCommand.save([1, 2, 3, 4], path: path)
+      try ScreenshotCommand.save([9], path: path)
+      var status = stat()
+      #expect(stat(path, &status) == 0 && status.st_size == 1)
+      #expect(access("\(path).\(getpid()).part", F_OK) != 0)
+    }
+  }
+
+  @Test func aFolderThatIsMissingIsASentence() throws {
+    try withTemporaryFolder { folder in
+      let error = #expect(throws: HostError.self) {
+        try ScreenshotCommand.save([1], path: folder + "/no/shot.png")
+      }
+      #expect(error?.description.contains("shot.png: no such file") == true)
+    }
+  }
+
+  @Test func theDoctorNamesWhatIsMissing() throws {
+    let good = try capability("KVM", present: true, needed: true)
+    let extra = try capability("SMM", present: false, needed: false)
+    let bad = try capability("IRQFD", present: false, needed: true)
+    #expect(DoctorCommand.canRun([good, extra]))
+    #expect(DoctorCommand.report([good, extra]).hasSuffix("Desktops run on this host."))
+    #expect(!DoctorCommand.canRun([good, bad]))
+    #expect(DoctorCommand.report([good, bad]).contains("cannot run on this host: IRQFD missing"))
+    #expect(try DoctorCommand.json([bad]).contains("\"canRun\" : false"))
+  }
+
+  private func capability(
+    _ name: String, present: Bool, needed: Bool
+  ) throws -> HostCapability {
+    let text = #"{"name":"\#(name)","present":\#(present),"needed":\#(needed),"meaning":"m"}"#
+    return try ControlCoding.message(HostCapability.self, in: Array(text.utf8))
+  }
+
+  @Test func aListedDesktopIsOneLine() {
+    let status = DesktopStatus(name: "a", pid: 7, vnc: nil, memory: 64 << 20, processors: 1)
+    #expect(ListCommand.line(status) == "a\tpid 7\tvnc none\t64M")
+  }
+}

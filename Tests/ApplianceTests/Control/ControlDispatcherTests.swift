@@ -1,0 +1,84 @@
+import Testing
+
+@testable import Appliance
+
+@Suite struct ControlDispatcherTests {
+  private func answer(
+    _ line: String, _ desktop: FakeDesktop = FakeDesktop()
+  ) -> ControlDispatcher.Answer {
+    ControlDispatcher(desktop: desktop).answer(Array(line.utf8))
+  }
+
+  @Test func repliesCarryTheRequestsNumber() {
+    let answer = answer(#"{"v":1,"id":77,"method":"status"}"#)
+    #expect(answer.reply.id == 77)
+    #expect(answer.reply.error == nil)
+    #expect(answer.reply.status?.pid == 42)
+  }
+
+  @Test func screenshotsAreABodyBehindTheLine() throws {
+    let answer = answer(#"{"v":1,"id":1,"method":"screenshot"}"#)
+    #expect(answer.reply.body == FakeDesktop.picture.count)
+    #expect(answer.body == FakeDesktop.picture)
+    let line = try ControlCoding.line(answer.reply)
+    #expect(line.filter { $0 == 10 }.count == 1)
+  }
+
+  @Test func textSurvivesJSON() throws {
+    let reply = answer(#"{"v":1,"method":"text"}"#).reply
+    let line = try ControlCoding.line(reply)
+    let again = try ControlCoding.message(ControlReply.self, in: line)
+    #expect(again == reply)
+    #expect(again.text == "C:\\>\u{2592}\n\"quoted\"\n")
+  }
+
+  @Test func keysAndTextReachTheDesktop() {
+    let desktop = FakeDesktop()
+    _ = answer(#"{"v":1,"method":"type","text":"ls\n\u00e9"}"#, desktop)
+    _ = answer(#"{"v":1,"method":"key","chord":"ctrl-alt-del"}"#, desktop)
+    _ = answer(#"{"v":1,"method":"reset"}"#, desktop)
+    #expect(desktop.log == ["type ls\n\u{e9}", "press ctrl-alt-del", "reset"])
+  }
+
+  @Test func theDesktopStopsOnlyAfterTheReply() {
+    let desktop = FakeDesktop()
+    let answer = answer(#"{"v":1,"method":"stop"}"#, desktop)
+    #expect(answer.stops)
+    #expect(desktop.log == [])
+  }
+
+  @Test func theDesktopsOwnSentenceComesBack() {
+    let graphics = answer(#"{"v":1,"id":3,"method":"text"}"#, FakeDesktop(isGraphical: true)).reply
+    #expect(graphics.error == ControlFailure(code: .failed, message: "the screen shows graphics"))
+    #expect(graphics.id == 3)
+    let key = answer(#"{"v":1,"method":"key","chord":"hyper-x"}"#).reply
+    #expect(key.error?.message == "there is no key hyper")
+  }
+
+  @Test func missingFieldsAreNamed() {
+    #expect(answer(#"{"v":1,"method":"type"}"#).reply.error?.message.contains("text") == true)
+    #expect(answer(#"{"v":1,"method":"key"}"#).reply.error?.message.contains("chord") == true)
+  }
+
+  @Test func otherVersionsAndMethodsAreRefusedByName() {
+    #expect(answer(#"{"v":2,"method":"status"}"#).reply.error?.code == .unsupportedVersion)
+    #expect(answer(#"{"v":1,"method":"explode"}"#).reply.error?.code == .unknownMethod)
+  }
+
+  @Test(arguments: [
+    "", "{", "null", "[]", "7", "\"status\"", "{}", #"{"v":"1","method":"status"}"#,
+    #"{"v":1}"#, #"{"v":1e400,"method":"status"}"#, #"{"v":1,"method":"type","text":7}"#,
+    "\u{0}", String(repeating: "[", count: 100_000),
+  ])
+  func garbageGetsAnErrorAndTouchesNothing(line: String) {
+    let desktop = FakeDesktop()
+    #expect(answer(line, desktop).reply.error?.code == .badRequest)
+    #expect(desktop.log == [])
+  }
+
+  @Test func bytesThatAreNoTextGetAnError() {
+    let desktop = FakeDesktop()
+    let answer = ControlDispatcher(desktop: desktop).answer([0xFF, 0xFE, 0x00, 0x80])
+    #expect(answer.reply.error?.code == .badRequest)
+  }
+}

@@ -1,0 +1,38 @@
+import Synchronization
+
+@testable import Appliance
+
+/// A desktop that remembers what it was asked.
+final class FakeDesktop: DesktopControl {
+  static let picture: [UInt8] =
+    [0x89, 0x0A, 0x00, 0xFF, 0x0A] + (0..<100_000).map { UInt8($0 & 0xFF) }
+
+  private let calls = Mutex<[String]>([])
+  private let isGraphical: Bool
+
+  init(isGraphical: Bool = false) { self.isGraphical = isGraphical }
+
+  var log: [String] { calls.withLock { $0 } }
+
+  let status = DesktopStatus(
+    name: "fake", pid: 42, vnc: "127.0.0.1:5900", memory: 64 << 20, processors: 1)
+
+  func screenshot() throws -> [UInt8] { Self.picture }
+
+  func text() throws -> String {
+    if isGraphical { throw Complaint("the screen shows graphics") }
+    return "C:\\>\u{2592}\n\"quoted\"\n"
+  }
+
+  func type(_ text: String) throws { note("type \(text)") }
+
+  func press(_ chord: String) throws {
+    guard chord != "hyper-x" else { throw Complaint("there is no key hyper") }
+    note("press \(chord)")
+  }
+
+  func reset() { note("reset") }
+  func stop() { note("stop") }
+
+  private func note(_ call: String) { calls.withLock { $0.append(call) } }
+}
