@@ -1,0 +1,274 @@
+#define _GNU_SOURCE
+#include "cvnc.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <rfb/rfb.h>
+#include <rfb/rfbregion.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct cvnc_viewer {
+  rfbScreenInfo screen;
+  rfbClientPtr client;
+  struct cvnc_handlers handlers;
+  char name[128];
+  // The picture, and where it does not have the size the peer knows, the copy that has.
+  const uint32_t *pixels;
+  int width, height;
+  uint32_t *canvas;
+};
+
+static pthread_once_t prepared = PTHREAD_ONCE_INIT;
+static rfbScreenInfo template_screen;
+
+static void no_log(const char *format, ...) { (void)format; }
+
+static void key_event(rfbBool down, rfbKeySym keysym, rfbClientPtr client) {
+  struct cvnc_viewer *viewer = client->clientData;
+  viewer->handlers.key(viewer->handlers.context, keysym, down != 0);
+}
+
+static void pointer_event(int buttons, int x, int y, rfbClientPtr client) {
+  struct cvnc_viewer *viewer = client->clientData;
+  viewer->handlers.pointer(viewer->handlers.context, (uint8_t)buttons, x, y);
+}
+
+// Pixels are 0x00RRGGBB whatever the host's byte order; the library's default is 0x00BBGGRR.
+static void set_format(rfbScreenInfoPtr screen) {
+  screen->serverFormat.depth = 24;
+  screen->serverFormat.redShift = 16;
+  screen->serverFormat.greenShift = 8;
+  screen->serverFormat.blueShift = 0;
+}
+
+// rfbGetScreen initialises a lock of the whole process anew at each call, so it is called once and
+// viewers get copies of what it made.
+static void prepare(void) {
+  rfbLog = no_log;
+  rfbErr = no_log;
+  rfbScreenInfoPtr made = rfbGetScreen(NULL, NULL, 4, 4, 8, 3, 4);
+  if (!made) return;
+  made->cursor = NULL;
+  made->alwaysShared = TRUE;
+  // The peer's socket is closed by cvnc_destroy alone, as in the library's threaded mode.
+  made->backgroundLoop = TRUE;
+  made->deferPtrUpdateTime = 0;
+  made->kbdAddEvent = key_event;
+  made->ptrAddEvent = pointer_event;
+  set_format(made);
+  memcpy(&template_screen, made, sizeof template_screen);
+  free(made);
+  // Initialises the lock of the extension list, which the library does on first use.
+  rfbGetExtensionIterator();
+  rfbReleaseExtensionIterator();
+}
+
+void cvnc_prepare(void) { pthread_once(&prepared, prepare); }
+
+// rfbNewClient waits up to 100 ms to learn whether its peer is a web browser, and greets it. Our
+// peer was greeted already: the library gets a stand-in that looks like a plain viewer.
+static rfbClientPtr new_client(rfbScreenInfoPtr screen) {
+  int pair[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return NULL;
+  rfbClientPtr client = NULL;
+  if (pair[0] < CVNC_DESCRIPTOR_LIMIT && send(pair[1], "RFB ", 4, MSG_NOSIGNAL) == 4)
+    client = rfbNewClient(screen, pair[0]);
+  if (client || pair[0] >= CVNC_DESCRIPTOR_LIMIT) close(pair[0]);
+  close(pair[1]);
+  return client;
+}
+
+struct cvnc_viewer *cvnc_create(int socket, int protocol_minor, const uint32_t *pixels, int width,
+                                int height, const char *name, int wait_ms,
+                                struct cvnc_handlers handlers) {
+  cvnc_prepare();
+  if (socket >= CVNC_DESCRIPTOR_LIMIT || template_screen.bitsPerPixel == 0) return NULL;
+  struct cvnc_viewer *viewer = calloc(1, sizeof *viewer);
+  if (!viewer) return NULL;
+  memcpy(&viewer->screen, &template_screen, sizeof viewer->screen);
+  strncpy(viewer->name, name, sizeof viewer->name - 1);
+  viewer->handlers = handlers;
+  viewer->pixels = pixels;
+  viewer->width = width;
+  viewer->height = height;
+  rfbScreenInfoPtr screen = &viewer->screen;
+  pthread_mutex_init(&screen->cursorMutex, NULL);
+  screen->desktopName = viewer->name;
+  screen->maxClientWait = wait_ms;
+  screen->width = width;
+  screen->height = height;
+  screen->paddedWidthInBytes = width * 4;
+  screen->sizeInBytes = width * height * 4;
+  screen->frameBuffer = (char *)pixels;
+  rfbClientPtr client = new_client(screen);
+  if (!client) {
+    pthread_mutex_destroy(&screen->cursorMutex);
+    free(viewer);
+    return NULL;
+  }
+  client->clientData = viewer;
+  client->sock = socket;
+  client->protocolMajorVersion = 3;
+  client->protocolMinorVersion = protocol_minor;
+  client->state = RFB_INITIALISATION;
+  viewer->client = client;
+  return viewer;
+}
+
+void cvnc_destroy(struct cvnc_viewer *viewer) {
+  rfbClientConnectionGone(viewer->client);
+  pthread_mutex_destroy(&viewer->screen.cursorMutex);
+  free(viewer->canvas);
+  free(viewer);
+}
+
+void cvnc_process(struct cvnc_viewer *viewer) { rfbProcessClientMessage(viewer->client); }
+
+// Higher levels cost about twice the time for a tenth fewer bytes.
+void cvnc_limit_effort(struct cvnc_viewer *viewer) {
+  rfbClientPtr client = viewer->client;
+  if (client->tightCompressLevel > 2) client->tightCompressLevel = 2;
+  if (client->zlibCompressLevel > 3) client->zlibCompressLevel = 3;
+  // There is no cursor whose place could be told.
+  client->enableCursorPosUpdates = FALSE;
+}
+
+enum cvnc_state cvnc_state(struct cvnc_viewer *viewer) {
+  switch (viewer->client->state) {
+    case RFB_NORMAL: return CVNC_NORMAL;
+    case RFB_SHUTDOWN: return CVNC_OVER;
+    default: return CVNC_STARTING;
+  }
+}
+
+bool cvnc_waiting(struct cvnc_viewer *viewer) {
+  rfbClientPtr client = viewer->client;
+  LOCK(client->updateMutex);
+  bool waiting = !sraRgnEmpty(client->requestedRegion);
+  UNLOCK(client->updateMutex);
+  return waiting;
+}
+
+bool cvnc_pending(struct cvnc_viewer *viewer) {
+  rfbClientPtr client = viewer->client;
+  LOCK(client->updateMutex);
+  bool pending = false;
+  if (!sraRgnEmpty(client->requestedRegion)) {
+    // The second: a peer that could not follow a change of size has learnt to.
+    pending = (client->useNewFBSize && client->newFBSizePending) ||
+              (client->useNewFBSize && viewer->canvas) ||
+              (client->enableCursorShapeUpdates && client->cursorWasChanged &&
+               client->readyForSetColourMapEntries);
+    if (!pending && !sraRgnEmpty(client->modifiedRegion)) {
+      sraRegionPtr both = sraRgnCreateRgn(client->modifiedRegion);
+      pending = sraRgnAnd(both, client->requestedRegion);
+      sraRgnDestroy(both);
+    }
+  }
+  UNLOCK(client->updateMutex);
+  return pending;
+}
+
+void cvnc_mark(struct cvnc_viewer *viewer, const struct cvnc_rect *rects, size_t count) {
+  sraRegionPtr region = sraRgnCreate();
+  for (size_t i = 0; i < count; i++) {
+    const struct cvnc_rect *r = &rects[i];
+    if (r->width <= 0 || r->height <= 0) continue;
+    sraRegionPtr one = sraRgnCreateRect(r->x, r->y, r->x + r->width, r->y + r->height);
+    sraRgnOr(region, one);
+    sraRgnDestroy(one);
+  }
+  rfbClientPtr client = viewer->client;
+  LOCK(client->updateMutex);
+  sraRgnOr(client->modifiedRegion, region);
+  UNLOCK(client->updateMutex);
+  sraRgnDestroy(region);
+}
+
+static void mark_all(struct cvnc_viewer *viewer) {
+  struct cvnc_rect all = {0, 0, viewer->screen.width, viewer->screen.height};
+  cvnc_mark(viewer, &all, 1);
+}
+
+// Gives the library a picture of another size, and the peer the news of it.
+static void change_size(struct cvnc_viewer *viewer) {
+  rfbNewFramebuffer(&viewer->screen, (char *)viewer->pixels, viewer->width, viewer->height, 8, 3, 4);
+  viewer->screen.sizeInBytes = viewer->width * viewer->height * 4;
+  set_format(&viewer->screen);
+  viewer->screen.setTranslateFunction(viewer->client);
+}
+
+bool cvnc_show(struct cvnc_viewer *viewer, const uint32_t *pixels, int width, int height) {
+  rfbScreenInfoPtr screen = &viewer->screen;
+  bool fits = width == screen->width && height == screen->height;
+  bool moved = pixels != viewer->pixels || width != viewer->width || height != viewer->height;
+  if (!moved && (!viewer->canvas || !viewer->client->useNewFBSize)) return true;
+  if (!fits && !viewer->client->useNewFBSize && !viewer->canvas) {
+    viewer->canvas = calloc((size_t)screen->width * (size_t)screen->height, 4);
+    if (!viewer->canvas) return false;
+  }
+  viewer->pixels = pixels;
+  viewer->width = width;
+  viewer->height = height;
+  if (fits || viewer->client->useNewFBSize) {
+    if (fits) {
+      screen->frameBuffer = (char *)pixels;
+      mark_all(viewer);
+    } else {
+      change_size(viewer);
+    }
+    free(viewer->canvas);
+    viewer->canvas = NULL;
+    return true;
+  }
+  memset(viewer->canvas, 0, (size_t)screen->width * (size_t)screen->height * 4);
+  screen->frameBuffer = (char *)viewer->canvas;
+  mark_all(viewer);
+  return true;
+}
+
+static int smaller(int a, int b) { return a < b ? a : b; }
+
+// Copies the parts of the picture that are about to be sent into the copy of the peer's size.
+static void fill_canvas(struct cvnc_viewer *viewer, sraRegionPtr region) {
+  int stride = viewer->screen.width;
+  sraRect r;
+  sraRectangleIterator *rects = sraRgnGetIterator(region);
+  while (sraRgnIteratorNext(rects, &r)) {
+    int right = smaller(r.x2, viewer->width), bottom = smaller(r.y2, viewer->height);
+    if (right <= r.x1) continue;
+    for (int y = r.y1; y < bottom; y++)
+      memcpy(viewer->canvas + (size_t)y * stride + r.x1,
+             viewer->pixels + (size_t)y * viewer->width + r.x1, (size_t)(right - r.x1) * 4);
+  }
+  sraRgnReleaseIterator(rects);
+}
+
+bool cvnc_send(struct cvnc_viewer *viewer) {
+  if (!cvnc_pending(viewer)) return true;
+  rfbClientPtr client = viewer->client;
+  // A request or a mark from before a change of size may reach beyond the picture.
+  sraRegionPtr bounds = sraRgnCreateRect(0, 0, viewer->screen.width, viewer->screen.height);
+  LOCK(client->updateMutex);
+  sraRgnAnd(client->modifiedRegion, bounds);
+  sraRgnAnd(client->requestedRegion, bounds);
+  sraRegionPtr region = sraRgnCreateRgn(client->modifiedRegion);
+  UNLOCK(client->updateMutex);
+  sraRgnDestroy(bounds);
+  if (viewer->canvas) fill_canvas(viewer, region);
+  LOCK(client->sendMutex);
+  bool sent = rfbSendFramebufferUpdate(client, region);
+  UNLOCK(client->sendMutex);
+  sraRgnDestroy(region);
+  return sent && client->state == RFB_NORMAL;
+}
+
+int cvnc_event(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
+
+void cvnc_encrypt(uint8_t challenge[16], const char *password) {
+  rfbEncryptBytes(challenge, (char *)password);
+}

@@ -1,0 +1,217 @@
+import KVMEngine
+import Synchronization
+
+/// A picture that can be read while it is drawn.
+struct Picture: Sendable {
+  /// Holds at least `size.width * size.height` pixels.
+  let memory: FrameMemory
+  let size: FrameSize
+
+  func isSame(as other: Picture) -> Bool { memory === other.memory && size == other.size }
+}
+
+/// Somebody who is shown the picture: one viewer.
+protocol PictureViewer: AnyObject, Sendable {
+  /// It asked for an update that it has not got yet. Does not wait for its peer.
+  var isWaiting: Bool { get }
+
+  /// The picture is `picture` from now on, and its pixels in `damage` changed. Does not wait for
+  /// its peer. Called with the pump's lock held.
+  func show(_ picture: Picture, damage: [FrameRect])
+}
+
+/// The display thread: brings the shadow frame up to date at the pace that viewers ask for, and tells
+/// them what changed. It sleeps while nobody waits for an update.
+///
+/// Lock order: a device's lock, then the pump's, then a viewer's. The frame source is called with
+/// none of them held.
+public final class FramePump: @unchecked Sendable {
+  // SAFETY: `frame` and `everything` belong to the display thread; what follows them is read and
+  // written with `monitor` held.
+  private let source: any FrameSource
+  private let frame = Frame(size: FrameSize(width: 1, height: 1))
+  private var everything = true
+
+  private let monitor = Monitor()
+  private var viewers: [any PictureViewer] = []
+  private var picture: Picture
+  private var pace = FramePace()
+  /// Something happened that may make a viewer wait, or the pump stop.
+  private var poked = false
+  /// Looks at the picture so far, and how many there must be for ``currentPicture()`` to return.
+  private var looks: UInt64 = 0
+  private var looksAwaited: UInt64 = 0
+  private var unwatched = false
+  private var stopping = false
+  private var thread: Thread?
+
+  /// The source told of a change since the last look.
+  private let changed = Atomic<Bool>(false)
+
+  /// The most rectangles that one update marks; more become their bounding box.
+  static let damageLimit = 50
+
+  public init(source: any FrameSource) {
+    self.source = source
+    picture = Picture(memory: frame.memory, size: frame.size)
+  }
+
+  /// Starts the thread.
+  public func start() throws(HostError) {
+    source.setChangeHandler { [weak self] in self?.noteChange() }
+    thread = try Thread(name: "display") { [unowned self] in self.run() }
+  }
+
+  /// Ends the thread and waits for it.
+  public func stop() {
+    source.setChangeHandler {}
+    monitor.withLock {
+      stopping = true
+      monitor.broadcast()
+    }
+    thread?.join()
+    thread = nil
+  }
+
+  /// A viewer's or a script's input went to the guest: its answer is looked for in quick succession.
+  public func noteInput() {
+    monitor.withLock {
+      guard !viewers.isEmpty else { return }
+      pace.noteInput(at: Monitor.monotonic())
+      poked = true
+      monitor.broadcast()
+    }
+  }
+
+  /// A viewer asked for an update.
+  func noteRequest() {
+    monitor.withLock {
+      poked = true
+      monitor.broadcast()
+    }
+  }
+
+  /// The picture as it is now; nil where the pump has stopped. Waits for the display thread.
+  func currentPicture() -> Picture? {
+    monitor.withLock {
+      let awaited = looks &+ 1
+      looksAwaited = awaited
+      poked = true
+      monitor.broadcast()
+      while looks < awaited && !stopping { monitor.wait() }
+      return stopping ? nil : picture
+    }
+  }
+
+  /// Shows the picture to one more viewer.
+  func attach(_ viewer: any PictureViewer) {
+    monitor.withLock {
+      viewers.append(viewer)
+      unwatched = false
+      viewer.show(picture, damage: [])
+      poked = true
+      monitor.broadcast()
+    }
+  }
+
+  /// Forgets a viewer; it is not called afterwards.
+  func detach(_ viewer: any PictureViewer) {
+    monitor.withLock {
+      viewers.removeAll { $0 === viewer }
+      unwatched = viewers.isEmpty
+      poked = true
+      monitor.broadcast()
+    }
+  }
+
+  /// Called by the source with its locks held: sets a flag, and wakes the thread at most once a look.
+  private func noteChange() {
+    if changed.exchange(true, ordering: .acquiringAndReleasing) { return }
+    monitor.withLock {
+      guard !viewers.isEmpty else { return }
+      poked = true
+      monitor.broadcast()
+    }
+  }
+
+  private func run() {
+    monitor.lock()
+    while !stopping {
+      poked = false
+      let watching = viewers
+      let awaited = looks < looksAwaited
+      if unwatched && !awaited { releaseFrame() }
+      monitor.unlock()
+      let wanted = awaited || watching.contains { $0.isWaiting }
+      monitor.lock()
+      if stopping { break }
+      guard wanted else {
+        if !poked { monitor.wait() }
+        continue
+      }
+      let due = awaited ? 0 : pace.due(changed: changed.load(ordering: .acquiring))
+      if due <= Monitor.monotonic() {
+        look()
+      } else if !poked {
+        monitor.wait(until: due)
+      }
+    }
+    monitor.broadcast()
+    monitor.unlock()
+  }
+
+  /// Nobody looks: the shadow frame's memory is given back. Lock held.
+  private func releaseFrame() {
+    unwatched = false
+    frame.resize(FrameSize(width: 1, height: 1))
+    picture = Picture(memory: frame.memory, size: frame.size)
+    everything = true
+  }
+
+  /// Brings the frame up to date and tells the viewers. Lock held, but not while the source works.
+  private func look() {
+    let start = Monitor.monotonic()
+    monitor.unlock()
+    changed.store(false, ordering: .releasing)
+    let update = source.update(frame, everything: everything)
+    everything = false
+    monitor.lock()
+    let now = Picture(memory: frame.memory, size: frame.size)
+    let replaced = update.resized || !now.isSame(as: picture)
+    let damage = replaced ? [whole(now.size)] : bounded(update.damage, to: now.size)
+    picture = now
+    pace.ticked(at: start, found: !damage.isEmpty, nextChange: update.nextChange)
+    if !damage.isEmpty {
+      for viewer in viewers { viewer.show(now, damage: damage) }
+    }
+    looks &+= 1
+    if looks == looksAwaited { monitor.broadcast() }
+  }
+
+  private func whole(_ size: FrameSize) -> FrameRect {
+    FrameRect(x: 0, y: 0, width: size.width, height: size.height)
+  }
+
+  /// The rectangles cut to the picture, and joined where they are too many.
+  private func bounded(_ damage: [FrameRect], to size: FrameSize) -> [FrameRect] {
+    var kept: [FrameRect] = []
+    var left = size.width
+    var top = size.height
+    var right = 0
+    var bottom = 0
+    for rect in damage {
+      let x = min(max(rect.x, 0), size.width)
+      let y = min(max(rect.y, 0), size.height)
+      let endX = min(max(rect.x &+ rect.width, x), size.width)
+      let endY = min(max(rect.y &+ rect.height, y), size.height)
+      guard endX > x, endY > y else { continue }
+      kept.append(FrameRect(x: x, y: y, width: endX - x, height: endY - y))
+      left = min(left, x)
+      top = min(top, y)
+      right = max(right, endX)
+      bottom = max(bottom, endY)
+    }
+    guard kept.count > FramePump.damageLimit else { return kept }
+    return [FrameRect(x: left, y: top, width: right - left, height: bottom - top)]
+  }
+}

@@ -1,0 +1,250 @@
+import CVNC
+import KVMEngine
+
+/// One connected viewer: a thread that reads its messages and one that encodes and writes updates.
+///
+/// It shares no lock with another viewer, so one that stalls holds up nobody else. The pump only ever
+/// takes `monitor`, which is never held while the peer is waited for.
+///
+/// Lock order: `encoding`, then `monitor`.
+final class Viewer: PictureViewer, @unchecked Sendable {
+  // SAFETY: `library`, `latest` and `over` are read and written with `monitor` held; the library's
+  // viewer is destroyed by the reading thread after the writing one was joined. `shown` belongs to
+  // the writing thread once that runs.
+  let identifier: UInt64
+  private let socket: ViewerSocket
+  private let configuration: VNCConfiguration
+  private let pump: FramePump
+  private let input: any ViewerInput
+
+  private let monitor = Monitor()
+  private var library: OpaquePointer?
+  private var latest: Picture?
+  private var shown: Picture?
+  private var over = false
+  private var serving = false
+
+  /// Held while an update is encoded and written, and while the viewer's formats change.
+  private let encoding = Monitor()
+
+  init(
+    identifier: UInt64, descriptor: Int32, configuration: VNCConfiguration, pump: FramePump,
+    input: any ViewerInput
+  ) {
+    self.identifier = identifier
+    self.configuration = configuration
+    self.pump = pump
+    self.input = input
+    socket = ViewerSocket(descriptor: descriptor)
+  }
+
+  /// The viewer is through its handshake and sees the picture.
+  var isServed: Bool { monitor.withLock { serving && !over } }
+
+  /// Ends the connection; ``run()`` returns soon after.
+  func interrupt() { socket.interrupt() }
+
+  /// Serves the viewer until it leaves. The body of its reading thread.
+  func run() {
+    let deadline = Monitor.monotonic() &+ UInt64(max(configuration.handshakeLimit, 1)) * 1_000_000
+    defer { finish() }
+    guard
+      let minor = RFBHandshake(
+        socket: socket, password: configuration.password, deadline: deadline
+      ).run(), let picture = pump.currentPicture(), let viewer = create(minor, picture),
+      socket.peekByte(until: deadline) != nil
+    else { return }
+    // ClientInit is one byte, and it is there: the library won't wait.
+    cvnc_process(viewer)
+    guard cvnc_state(viewer) == CVNC_NORMAL,
+      let writer = try? Thread(name: "vnc-write", stackBytes: 1 << 20, body: { self.sendUpdates() })
+    else { return }
+    monitor.withLock { serving = true }
+    pump.attach(self)
+    readMessages(viewer)
+    monitor.withLock {
+      over = true
+      monitor.broadcast()
+    }
+    socket.interrupt()
+    pump.detach(self)
+    writer.join()
+    input.viewerGone(identifier)
+  }
+
+  private func create(_ minor: Int32, _ picture: Picture) -> OpaquePointer? {
+    let handlers = cvnc_handlers(
+      context: Unmanaged.passUnretained(self).toOpaque(),
+      key: { context, keysym, pressed in
+        Viewer.from(context)?.key(keysym, pressed: pressed)
+      },
+      pointer: { context, buttons, x, y in
+        Viewer.from(context)?.pointer(x: Int(x), y: Int(y), buttons: buttons)
+      })
+    // SAFETY: `shown` and `latest` keep the pixels alive for as long as the library reads them; the
+    // viewer outlives the library's part of it, whose callbacks come from `run()` alone.
+    let made = cvnc_create(
+      socket.descriptor, minor, picture.memory.pixels, Int32(picture.size.width),
+      Int32(picture.size.height), configuration.desktopName,
+      Int32(clamping: configuration.patience),
+      handlers)
+    shown = picture
+    monitor.withLock {
+      latest = picture
+      library = made
+    }
+    return made
+  }
+
+  private func finish() {
+    let viewer = monitor.withLock {
+      let viewer = library
+      library = nil
+      over = true
+      return viewer
+    }
+    socket.close(by: viewer.map { viewer in { _ in cvnc_destroy(viewer) } })
+  }
+
+  // MARK: The picture
+
+  var isWaiting: Bool {
+    monitor.withLock {
+      guard let library, !over else { return false }
+      return cvnc_waiting(library)
+    }
+  }
+
+  func show(_ picture: Picture, damage: [FrameRect]) {
+    monitor.withLock {
+      guard let library, !over else { return }
+      latest = picture
+      let rects = damage.map {
+        cvnc_rect(
+          x: Int32(clamping: $0.x), y: Int32(clamping: $0.y), width: Int32(clamping: $0.width),
+          height: Int32(clamping: $0.height))
+      }
+      if !rects.isEmpty { cvnc_mark(library, rects, rects.count) }
+      monitor.broadcast()
+    }
+  }
+
+  /// The body of the writing thread.
+  private func sendUpdates() {
+    while let (viewer, picture) = nextUpdate() {
+      let sent = encoding.withLock {
+        guard
+          cvnc_show(
+            viewer, picture.memory.pixels, Int32(picture.size.width), Int32(picture.size.height))
+        else { return false }
+        shown = picture
+        return cvnc_send(viewer)
+      }
+      guard sent else { return socket.interrupt() }
+    }
+  }
+
+  /// Sleeps until there is something that the viewer asked for; nil at the end.
+  private func nextUpdate() -> (OpaquePointer, Picture)? {
+    monitor.withLock {
+      while let library, let latest, !over {
+        let replaced = shown.map { !$0.isSame(as: latest) } ?? true
+        if cvnc_pending(library) || (replaced && cvnc_waiting(library)) {
+          return (library, latest)
+        }
+        monitor.wait()
+      }
+      return nil
+    }
+  }
+
+  // MARK: Messages
+
+  /// The messages that a viewer may send (RFC 6143, 7.5), by their first byte.
+  private enum Message: UInt8 {
+    case setPixelFormat = 0
+    case setEncodings = 2
+    case framebufferUpdateRequest = 3
+    case keyEvent = 4
+    case pointerEvent = 5
+    case clientCutText = 6
+    case setDesktopSize = 251
+  }
+
+  /// Reads until the viewer leaves or sends what no viewer may.
+  private func readMessages(_ viewer: OpaquePointer) {
+    while let byte = socket.peekByte(), let message = Message(rawValue: byte) {
+      switch message {
+      case .framebufferUpdateRequest:
+        cvnc_process(viewer)
+        monitor.withLock { monitor.broadcast() }
+        pump.noteRequest()
+      case .keyEvent, .pointerEvent:
+        cvnc_process(viewer)
+      case .clientCutText:
+        guard skipCutText() else { return }
+      case .setPixelFormat:
+        guard hasUsableFormat() else { return }
+        encoding.withLock { cvnc_process(viewer) }
+      case .setEncodings, .setDesktopSize:
+        encoding.withLock {
+          cvnc_process(viewer)
+          cvnc_limit_effort(viewer)
+        }
+      }
+      guard cvnc_state(viewer) == CVNC_NORMAL else { return }
+    }
+  }
+
+  /// When a message that has begun must be complete.
+  private var messageDeadline: UInt64 {
+    Monitor.monotonic() &+ UInt64(max(configuration.patience, 1)) * 1_000_000
+  }
+
+  /// Reads a ClientCutText message away (7.5.6). A negative length is the extended clipboard's.
+  private func skipCutText() -> Bool {
+    guard let header = socket.read(8, until: messageDeadline) else { return false }
+    let word = header[4...].reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+    var left = Int(Int32(bitPattern: word).magnitude)
+    guard left <= 64 << 20 else { return false }
+    while left > 0 {
+      guard let piece = socket.read(min(left, 1 << 16), until: messageDeadline) else {
+        return false
+      }
+      left -= piece.count
+    }
+    return true
+  }
+
+  /// Whether the SetPixelFormat message that comes next (7.5.1) can be served: the library shifts and
+  /// divides by what it says.
+  private func hasUsableFormat() -> Bool {
+    guard let bytes = socket.peek(20, until: messageDeadline) else { return false }
+    let bits = bytes[4]
+    guard bits == 8 || bits == 16 || bits == 32 else { return false }
+    if bytes[7] == 0 { return bits == 8 }
+    let maxima = [8, 10, 12].map { UInt64(bytes[$0]) << 8 | UInt64(bytes[$0 + 1]) }
+    return zip(maxima, bytes[14..<17]).allSatisfy { maximum, shift in
+      maximum > 0 && shift < bits && maximum << UInt64(shift) < 1 << UInt64(bits)
+    }
+  }
+
+  // MARK: Input
+
+  private static func from(_ context: UnsafeMutableRawPointer?) -> Viewer? {
+    context.map { Unmanaged<Viewer>.fromOpaque($0).takeUnretainedValue() }
+  }
+
+  private func key(_ keysym: UInt32, pressed: Bool) {
+    input.key(viewer: identifier, keysym: keysym, pressed: pressed)
+    pump.noteInput()
+  }
+
+  private func pointer(x: Int, y: Int, buttons: UInt8) {
+    guard let size = monitor.withLock({ latest?.size }) else { return }
+    input.pointer(
+      viewer: identifier, x: min(max(x, 0), size.width - 1), y: min(max(y, 0), size.height - 1),
+      buttons: buttons, frame: size)
+    pump.noteInput()
+  }
+}
