@@ -259,7 +259,7 @@ redirected_interrupt:
 // ---- IRQ 12, INT 74h: the pointing device --------------------------------------------------------
 
 // The host takes the byte and ends the interrupt at the 8259s, unless it completed a packet for the
-// handler that INT 15h AX=C207h set: then AX is not zero and BX, CX, DX are its status, X and Y.
+// handler that INT 15h AX=C207h set: then AX is not zero and BX, CX, DX, SI are the handler's words.
 pointer_interrupt:
   pusha
   push %ds
@@ -274,7 +274,7 @@ pointer_interrupt:
   push %bx
   push %cx
   push %dx
-  push $0
+  push %si
   sti
   lcall *%es:0x22
   cli

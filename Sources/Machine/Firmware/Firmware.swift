@@ -75,7 +75,9 @@ public final class Firmware: Sendable {
   /// Puts the calling thread to sleep.
   public static func sleep(nanoseconds: UInt64) {
     let bounded = min(nanoseconds, 1_000_000_000)
-    var rest = timespec(tv_sec: Int(bounded / 1_000_000_000), tv_nsec: Int(bounded % 1_000_000_000))
-    while nanosleep(&rest, &rest) != 0 && errno == EINTR {}
+    var wanted = timespec(
+      tv_sec: Int(bounded / 1_000_000_000), tv_nsec: Int(bounded % 1_000_000_000))
+    var rest = timespec()
+    while nanosleep(&wanted, &rest) != 0 && errno == EINTR { wanted = rest }
   }
 }
