@@ -47,6 +47,8 @@ public final class VideoAdapter: Device, FrameSource, PortDevice, MemoryDevice {
     var palette = [UInt32](repeating: 0, count: 256)
     var colors = [UInt32](repeating: 0, count: 16)
     var paletteIsStale = true
+    /// The picture's size, which a blank screen keeps.
+    var size = Renderer.initialSize
     var handler: (@Sendable () -> Void)?
     /// The handler was called since the last update.
     var notified = false

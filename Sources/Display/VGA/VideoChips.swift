@@ -19,6 +19,9 @@ public struct VideoChips: Codable, Equatable, Sendable {
   /// The text window stands for planes 0 and 1 (``VideoMemory``).
   var textInWindow = false
 
+  /// Whether text is kept in the text window, as it is in plain text modes, not in the planes.
+  public var isTextInWindow: Bool { textInWindow }
+
   var isWellFormed: Bool {
     sequencer.isWellFormed && crtc.isWellFormed && graphics.isWellFormed
       && attribute.isWellFormed && dac.isWellFormed && dispi.isWellFormed
