@@ -1,0 +1,191 @@
+/// Which keys are down, who holds them, and what the guest believes about Shift.
+///
+/// A viewer sends characters, made on a keyboard of its own layout with its own Caps Lock, and the
+/// guest expects keys of a US keyboard. So for a character the three level keys (both Shifts and the
+/// right Alt) are brought into the state that the character needs, for as long as its key is down or
+/// until another key needs them otherwise; then they go back to what the viewers hold.
+struct HeldKeys: Sendable, Equatable {
+  /// One keysym that one viewer holds down.
+  struct Hold: Sendable, Equatable {
+    var viewer: UInt64
+    var keysym: UInt32
+    /// Nil where the keysym has no key: it is remembered so that its release matches it.
+    var key: PhysicalKey?
+    /// The key that the keysym names, where Num Lock made it another one.
+    var nominal: PhysicalKey?
+    /// Whether the keysym is a character.
+    var isCharacter: Bool
+    /// The level keys that the viewer held when it pressed the key.
+    var levelKeys: [PhysicalKey]
+  }
+
+  /// Keys that one viewer can hold; more fingers has nobody.
+  static let holdsPerViewer = 64
+
+  private static let shifts: [PhysicalKey] = [.leftShift, .rightShift]
+  private static let levelKeys: [PhysicalKey] = shifts + [.rightAlt]
+
+  private(set) var holds: [Hold] = []
+  /// The level keys that are down as the guest sees them.
+  private var visibleLevel: [PhysicalKey] = []
+  /// The key for which ``visibleLevel`` is not what the viewers hold.
+  private var levelOwner: PhysicalKey?
+  /// Keysyms that no key stands for.
+  private(set) var ignored: UInt64 = 0
+
+  init(ignored: UInt64 = 0) { self.ignored = ignored }
+
+  // MARK: Events
+
+  /// `viewer` presses `keysym`, or repeats it.
+  /// - Returns: what the keyboard has to do.
+  mutating func press(viewer: UInt64, keysym: UInt32, leds: KeyboardLEDs) -> [KeyStroke] {
+    let repeats = holds.contains { $0.viewer == viewer && $0.keysym == keysym }
+    if !repeats && holds.count(where: { $0.viewer == viewer }) >= Self.holdsPerViewer { return [] }
+    guard let entry = KeyMap.entry(for: keysym) else {
+      if !repeats {
+        ignored &+= 1
+        add(Hold(viewer: viewer, keysym: keysym, key: nil, isCharacter: false, levelKeys: []))
+      }
+      return []
+    }
+    let key = resolve(entry, leds: leds)
+    if repeats, let held = holds.first(where: { $0.viewer == viewer && $0.keysym == keysym })?.key {
+      return repeatStroke(held)
+    }
+    add(
+      Hold(
+        viewer: viewer, keysym: keysym, key: key, nominal: entry.key,
+        isCharacter: entry.level.isCharacter, levelKeys: heldLevelKeys(of: viewer)))
+    if Self.levelKeys.contains(key) { return changeLevel(to: heldLevel, owner: nil) }
+    let wanted = wantedLevel(for: entry.level, leds: leds)
+    let owner = wanted == heldLevel ? nil : key
+    return changeLevel(to: wanted, owner: owner) + [KeyStroke(key, pressed: true)]
+  }
+
+  /// `viewer` releases `keysym`, or a keysym that the key it pressed now has.
+  mutating func release(viewer: UInt64, keysym: UInt32) -> [KeyStroke] {
+    guard let index = indexOfHold(viewer: viewer, keysym: keysym) else { return [] }
+    return remove([holds.remove(at: index)])
+  }
+
+  /// `viewer` takes its hands away.
+  mutating func releaseAll(of viewer: UInt64) -> [KeyStroke] {
+    let gone = holds.filter { $0.viewer == viewer }
+    holds.removeAll { $0.viewer == viewer }
+    return remove(gone.reversed())
+  }
+
+  /// Presses a key by its place, whatever it types.
+  mutating func press(viewer: UInt64, key: PhysicalKey) -> [KeyStroke] {
+    add(Hold(viewer: viewer, keysym: 0, key: key, isCharacter: false, levelKeys: []))
+    let level = changeLevel(to: heldLevel, owner: nil)
+    return Self.levelKeys.contains(key) ? level : level + [KeyStroke(key, pressed: true)]
+  }
+
+  // MARK: Holds
+
+  private mutating func add(_ hold: Hold) { holds.append(hold) }
+
+  private func isHeld(_ key: PhysicalKey) -> Bool { holds.contains { $0.key == key } }
+
+  /// Strokes for holds that ended already.
+  private mutating func remove(_ gone: [Hold]) -> [KeyStroke] {
+    var strokes: [KeyStroke] = []
+    var levelChanged = false
+    for hold in gone {
+      guard let key = hold.key, !isHeld(key) else { continue }
+      if Self.levelKeys.contains(key) {
+        levelChanged = true
+      } else if !strokes.contains(KeyStroke(key, pressed: false)) {
+        strokes.append(KeyStroke(key, pressed: false))
+        if levelOwner == key { levelChanged = true }
+      }
+    }
+    return levelChanged ? strokes + changeLevel(to: heldLevel, owner: nil) : strokes
+  }
+
+  /// Which hold a release ends. A key that was pressed as `(` is released as `9` where Shift went up
+  /// first, and as any other character where the viewer's layout is another one.
+  private func indexOfHold(viewer: UInt64, keysym: UInt32) -> Int? {
+    if let exact = holds.lastIndex(where: { $0.viewer == viewer && $0.keysym == keysym }) {
+      return exact
+    }
+    guard let entry = KeyMap.entry(for: keysym) else { return nil }
+    let sameKey = holds.lastIndex {
+      $0.viewer == viewer && ($0.key == entry.key || $0.nominal == entry.key)
+    }
+    if let sameKey { return sameKey }
+    guard entry.level.isCharacter else { return nil }
+    let level = heldLevelKeys(of: viewer)
+    return holds.lastIndex {
+      $0.viewer == viewer && $0.isCharacter && $0.levelKeys != level
+    }
+  }
+
+  private func repeatStroke(_ key: PhysicalKey) -> [KeyStroke] {
+    if Self.levelKeys.contains(key) && !visibleLevel.contains(key) { return [] }
+    return [KeyStroke(key, pressed: true)]
+  }
+
+  // MARK: Level
+
+  /// The level keys that somebody holds.
+  private var heldLevel: [PhysicalKey] { Self.levelKeys.filter(isHeld) }
+
+  private func heldLevelKeys(of viewer: UInt64) -> [PhysicalKey] {
+    Self.levelKeys.filter { key in holds.contains { $0.viewer == viewer && $0.key == key } }
+  }
+
+  private func resolve(_ entry: KeyMap.Entry, leds: KeyboardLEDs) -> PhysicalKey {
+    if case .keypadCursor(let gray) = entry.level, leds.contains(.numLock) { return gray }
+    return entry.key
+  }
+
+  /// With Control, Alt or the Windows key a letter is a command and not a letter of some case.
+  private var commandKeyIsHeld: Bool {
+    let level = holds.contains { KeyMap.levelShifts.contains($0.keysym) }
+    let commands: [PhysicalKey] = [
+      .leftControl, .rightControl, .leftAlt, .leftWindows, .rightWindows,
+    ]
+    return commands.contains(where: isHeld) || (!level && isHeld(.rightAlt))
+  }
+
+  /// Whether Shift must be down (`true`) or up for the character; nil where it does not matter.
+  private func wantedShift(for level: KeyMap.Level, leds: KeyboardLEDs) -> Bool? {
+    switch level {
+    case .any, .keypadCursor: nil
+    case .shift(let shifted): shifted
+    case .letter(let upper):
+      commandKeyIsHeld ? nil : upper != leds.contains(.capsLock)
+    case .keypadDigit: !leds.contains(.numLock)
+    }
+  }
+
+  private func wantedLevel(for level: KeyMap.Level, leds: KeyboardLEDs) -> [PhysicalKey] {
+    var wanted = heldLevel
+    if let shift = wantedShift(for: level, leds: leds) {
+      if !shift { wanted.removeAll { Self.shifts.contains($0) } }
+      if shift && !wanted.contains(where: Self.shifts.contains) { wanted.insert(.leftShift, at: 0) }
+    }
+    let usedUp = holds.contains { KeyMap.levelShifts.contains($0.keysym) }
+    let asAlt = holds.contains { $0.keysym == 0xFFEA || $0.keysym == 0xFFE8 }
+    if level.isCharacter && usedUp && !asAlt { wanted.removeAll { $0 == .rightAlt } }
+    return wanted
+  }
+
+  private mutating func changeLevel(
+    to wanted: [PhysicalKey], owner: PhysicalKey?
+  ) -> [KeyStroke] {
+    var strokes: [KeyStroke] = []
+    for key in visibleLevel where !wanted.contains(key) {
+      strokes.append(KeyStroke(key, pressed: false))
+    }
+    for key in wanted where !visibleLevel.contains(key) {
+      strokes.append(KeyStroke(key, pressed: true))
+    }
+    visibleLevel = wanted
+    levelOwner = owner
+    return strokes
+  }
+}

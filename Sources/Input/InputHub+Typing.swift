@@ -1,0 +1,202 @@
+import KVMEngine
+
+/// How fast ``InputHub/type(_:)`` goes.
+///
+/// A guest's handler takes scan codes away within microseconds and puts keys into a buffer of its
+/// own, which the keyboard can't see; a BIOS drops what comes when it holds 15. Where nobody tells
+/// how full that buffer is (``InputHub/acceptance(_:)``), time has to do: after ``burst`` keys comes
+/// a rest until ``interval`` has passed since the burst began, so that half the buffer is free when
+/// the next burst starts if the guest's program took the first one by then. The cable itself allows
+/// about 2.6 ms a key (four bytes with Shift, two without, 0.66 ms each), so eight keys in 20 ms
+/// cost a line of text next to nothing, and 100 characters take a quarter of a second.
+///
+/// There is no gap between keys within a burst: the pause on the cable is one already.
+public struct TypingPace: Sendable, Equatable {
+  /// Keys that are typed without a rest.
+  public var burst: Int
+  /// Nanoseconds from the start of a burst to the start of the next one.
+  public var interval: UInt64
+  /// Nanoseconds from one key to the next.
+  public var gap: UInt64
+  /// Nanoseconds without any progress after which typing gives up.
+  public var patience: UInt64
+
+  public init(
+    burst: Int = 8, interval: UInt64 = 20_000_000, gap: UInt64 = 0,
+    patience: UInt64 = 5_000_000_000
+  ) {
+    self.burst = max(burst, 1)
+    self.interval = interval
+    self.gap = gap
+    self.patience = patience
+  }
+}
+
+/// Why a text or a chord could not be typed.
+public enum TypeError: Error, CustomStringConvertible, Sendable, Equatable {
+  /// No key of a US keyboard types it. `position` counts from 1. Nothing was typed.
+  case noKey(character: Character, position: Int)
+  /// The chord has a part that is no key's name. Nothing was pressed.
+  case unknownKey(name: String, chord: String)
+  /// The chord names no key at all.
+  case emptyChord
+  /// The guest stopped reading. `typed` of `count` keys had been handed to it whole.
+  case notRead(typed: Int, count: Int)
+  /// The guest reads its keyboard, but its own buffer stays full.
+  case bufferFull(typed: Int, count: Int)
+
+  public var description: String {
+    switch self {
+    case .noKey(let character, let position):
+      "cannot type \(Self.quoted(character)) (character \(position)): "
+        + "a US keyboard has no key for it"
+    case .unknownKey(let name, let chord):
+      "cannot press \"\(chord)\": "
+        + (name.isEmpty ? "a key's name is missing" : "there is no key \"\(name)\"")
+        + "; keys are named like a, 7, f1, enter, esc, up, ctrl, alt, shift, del, joined by -"
+    case .emptyChord: "cannot press a chord without keys; one looks like ctrl-alt-del"
+    case .notRead(let typed, let count):
+      "the guest does not read its keyboard (\(typed) of \(count) keys went through)"
+    case .bufferFull(let typed, let count):
+      "the guest does not take keys out of its keyboard buffer "
+        + "(\(typed) of \(count) keys went through)"
+    }
+  }
+
+  private static func quoted(_ character: Character) -> String {
+    let codes = character.unicodeScalars.map { scalar in
+      let digits = String(scalar.value, radix: 16, uppercase: true)
+      return "U+" + String(repeating: "0", count: max(0, 4 - digits.count)) + digits
+    }
+    let visible = character.unicodeScalars.allSatisfy { $0.value > 0x20 && $0.value != 0x7F }
+    return (visible ? "\"\(character)\" " : "") + codes.joined(separator: " ")
+  }
+}
+
+extension InputHub {
+  /// The viewer that typing is.
+  private static let typist = UInt64.max
+
+  /// Types `text` on the guest's keyboard and returns when the guest has read all of it.
+  ///
+  /// Line ends are Enter (CR LF is one), tabs Tab, U+0008 Backspace and U+001B Escape. Blocks; one
+  /// text is typed at a time.
+  /// - Throws: ``TypeError``; where a character has no key, before anything is typed.
+  public func type(_ text: String) throws(TypeError) {
+    let keysyms = try Self.keysyms(for: text)
+    noteActivity()
+    try typing.withLock { (_: inout Void) throws(TypeError) in
+      var burst = Burst()
+      for (index, keysym) in keysyms.enumerated() {
+        try waitForTurn(&burst, done: index, count: keysyms.count)
+        state.withLock { state in
+          let leds = controller.keyboardLEDs
+          controller.strokes(
+            state.keys.press(viewer: Self.typist, keysym: keysym, leds: leds)
+              + state.keys.release(viewer: Self.typist, keysym: keysym))
+        }
+      }
+      try waitUntilRead(done: keysyms.count, count: keysyms.count)
+    }
+  }
+
+  /// Presses keys together, in order, and releases them the other way round: `ctrl-alt-del`,
+  /// `shift-a`, `f1`, `enter`. Blocks until the guest has read it.
+  ///
+  /// Names are those of ``Chord``, in any case, joined by `-` or `+`.
+  /// - Throws: ``TypeError``; where a name is not a key's, before anything is pressed.
+  public func press(chord text: String) throws(TypeError) {
+    let keys = try Chord(text).keys
+    noteActivity()
+    try typing.withLock { (_: inout Void) throws(TypeError) in
+      var burst = Burst()
+      try waitForTurn(&burst, done: 0, count: keys.count)
+      state.withLock { state in
+        var strokes: [KeyStroke] = []
+        for key in keys { strokes += state.keys.press(viewer: Self.typist, key: key) }
+        controller.strokes(strokes + state.keys.releaseAll(of: Self.typist))
+      }
+      try waitUntilRead(done: 0, count: keys.count)
+    }
+  }
+
+  /// The keysym of each character.
+  private static func keysyms(for text: String) throws(TypeError) -> [UInt32] {
+    var keysyms: [UInt32] = []
+    for (index, character) in text.enumerated() {
+      guard let keysym = keysym(for: character), KeyMap.entry(for: keysym) != nil else {
+        throw .noKey(character: character, position: index + 1)
+      }
+      keysyms.append(keysym)
+    }
+    return keysyms
+  }
+
+  private static func keysym(for character: Character) -> UInt32? {
+    switch character {
+    case "\n", "\r", "\r\n": return 0xFF0D
+    case "\t": return 0xFF09
+    case "\u{8}": return 0xFF08
+    case "\u{1B}": return 0xFF1B
+    default:
+      guard character.unicodeScalars.count == 1 else { return nil }
+      return character.unicodeScalars.first.map { $0.isASCII ? $0.value : 0x0100_0000 | $0.value }
+    }
+  }
+
+  // MARK: Pace
+
+  private struct Burst {
+    var start: UInt64 = 0
+    var keys = 0
+  }
+
+  /// Returns when another key may be typed.
+  private func waitForTurn(
+    _ burst: inout Burst, done: Int, count: Int
+  ) throws(TypeError) {
+    try waitUntilRead(done: done, count: count)
+    try waitFor(.notRead(typed: done, count: count)) { controller.keyboardReports }
+    if pace.gap > 0 && done > 0 { rest(until: Monitor.monotonic() &+ pace.gap) }
+    if let canAcceptMore = state.withLock({ $0.canAcceptMore }) {
+      return try waitFor(.bufferFull(typed: done, count: count), canAcceptMore)
+    }
+    if burst.keys >= pace.burst {
+      rest(until: burst.start &+ pace.interval)
+      burst.keys = 0
+    }
+    if burst.keys == 0 { burst.start = Monitor.monotonic() }
+    burst.keys += 1
+  }
+
+  /// Returns when the guest has taken every byte out of its keyboard.
+  private func waitUntilRead(done: Int, count: Int) throws(TypeError) {
+    while true {
+      // The count is taken before the look, so that a byte read in between ends the wait at once.
+      let seen = monitor.withLock { bytesRead }
+      if controller.unreadKeys == 0 { return }
+      let deadline = Monitor.monotonic() &+ pace.patience
+      let progress = monitor.withLock {
+        while bytesRead == seen && monitor.wait(until: deadline) {}
+        return bytesRead != seen
+      }
+      if !progress { throw .notRead(typed: max(0, done - 1), count: count) }
+    }
+  }
+
+  /// Returns when `condition` holds. Nobody tells when, so it is asked every millisecond.
+  private func waitFor(_ failure: TypeError, _ condition: () -> Bool) throws(TypeError) {
+    let deadline = Monitor.monotonic() &+ pace.patience
+    while !condition() {
+      let now = Monitor.monotonic()
+      if now >= deadline { throw failure }
+      rest(until: now &+ 1_000_000)
+    }
+  }
+
+  private func rest(until deadline: UInt64) {
+    monitor.withLock {
+      while Monitor.monotonic() < deadline { monitor.wait(until: deadline) }
+    }
+  }
+}
