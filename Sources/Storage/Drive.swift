@@ -84,16 +84,6 @@ public struct Medium: Sendable {
     notes = []
   }
 
-  /// A floppy disk that is built into the program; `name` stands where a path would.
-  init(builtIn image: any BlockImage, name: String) {
-    path = name
-    self.image = image
-    geometry =
-      FloppyGeometry(sectorCount: image.sectorCount, firstSector: [])?.chs
-      ?? CHSGeometry(cylinders: 80, heads: 2, sectors: 18)
-    notes = []
-  }
-
   private static func checkPartitions(_ first: [UInt8], of image: RawImage) throws(ImageError) {
     guard let table = PartitionTable(first), table.limit > image.sectorCount else { return }
     throw ImageError.truncated(
@@ -138,12 +128,6 @@ public final class Drive: Sendable {
   public init(_ kind: DriveKind, medium: Medium) {
     self.kind = kind
     state = Mutex(State(medium: medium))
-  }
-
-  /// Makes a floppy drive with a disk in it that is built into the program.
-  public init(builtIn image: any BlockImage, name: String) {
-    kind = .floppy
-    state = Mutex(State(medium: Medium(builtIn: image, name: name)))
   }
 
   /// Whether its medium can be taken out.

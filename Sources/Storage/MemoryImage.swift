@@ -6,9 +6,9 @@ public final class MemoryImage: BlockImage {
   public let sectorCount: UInt64
   public var isReadOnly: Bool { false }
 
-  /// A medium that begins with `contents` and has at least `minimum` sectors, zeroes behind them.
-  public init(_ contents: [UInt8], atLeast minimum: Int = 1) {
-    let sectors = max((contents.count + Sector.bytes - 1) / Sector.bytes, max(1, minimum))
+  /// A medium that begins with `contents` and has at least `sectorCount` sectors, zeroes behind.
+  public init(_ contents: [UInt8], sectorCount minimum: UInt64) {
+    let sectors = max((contents.count + Sector.bytes - 1) / Sector.bytes, Int(minimum))
     sectorCount = UInt64(sectors)
     bytes = Mutex(
       contents + [UInt8](repeating: 0, count: sectors * Sector.bytes - contents.count))

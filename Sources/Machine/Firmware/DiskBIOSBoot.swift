@@ -67,7 +67,7 @@ extension DiskBIOS: BootLoader {
     }
     guard isHardDisk else { return nil }
     guard sector.count == 512, sector[510] == 0x55, sector[511] == 0xAA else {
-      return "sector 0 does not end in the boot signature 55 AA"
+      return "no boot signature 55 AA in sector 0"
     }
     return sector[..<440].allSatisfy { $0 == 0 } ? "sector 0 has no boot code" : nil
   }
