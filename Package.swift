@@ -26,7 +26,7 @@ let package = Package(
     .target(name: "Input", dependencies: ["KVMEngine"], swiftSettings: strict),
     .target(
       name: "Machine",
-      dependencies: ["KVMEngine", "Storage", "Display", "Input", "BIOS"],
+      dependencies: ["CKVM", "KVMEngine", "Storage", "Display", "Input", "BIOS"],
       swiftSettings: strict),
     .executableTarget(
       name: "Appliance",
@@ -45,11 +45,15 @@ let package = Package(
       name: "StorageTests", dependencies: ["Storage", "DeviceTestKit"], swiftSettings: strict),
     .testTarget(
       name: "DisplayTests", dependencies: ["Display", "DeviceTestKit"], swiftSettings: strict),
-    .testTarget(name: "InputTests", dependencies: ["Input", "DeviceTestKit"], swiftSettings: strict),
     .testTarget(
-      name: "MachineTests", dependencies: ["Machine", "DeviceTestKit"], swiftSettings: strict),
+      name: "InputTests", dependencies: ["Input", "DeviceTestKit"], swiftSettings: strict),
+    .testTarget(
+      name: "MachineTests", dependencies: ["Machine", "BIOS", "DeviceTestKit"],
+      swiftSettings: strict),
     .testTarget(
       name: "GuestTests", dependencies: ["Machine", "Guests", "DeviceTestKit"],
       swiftSettings: strict),
+    .testTarget(
+      name: "ApplianceTests", dependencies: ["Appliance"], swiftSettings: strict),
   ]
 )

@@ -57,6 +57,12 @@ public final class KVMProcessor: Processor, @unchecked Sendable {
 
   deinit { munmap(shared, sharedBytes) }
 
+  /// Makes kicks work in this process. Once, before a vCPU runs.
+  public static func installKickHandler() throws(HostError) {
+    let code = ckvm_install_kick_handler()
+    guard code >= 0 else { throw HostError("install the kick signal's handler", code: -code) }
+  }
+
   public func attachToCurrentThread() {
     thread = pthread_self()
     ckvm_set_current_run(shared)
@@ -65,9 +71,9 @@ public final class KVMProcessor: Processor, @unchecked Sendable {
   // MARK: Running
 
   public func run() -> ProcessorExit {
+    if syncedExits > 0 || areSynced { chooseSynced() }
     let result = ckvm_ioctl(descriptor.number, runRequest, 0)
     insideRun.store(false, ordering: .relaxed)
-    if syncedExits > 0 { countSyncedExit() }
     guard result >= 0 else { return exit(forError: -result) }
     switch Int32(bitPattern: shared.pointee.exit_reason) {
     case KVM_EXIT_IO: return servePort()
@@ -195,10 +201,12 @@ public final class KVMProcessor: Processor, @unchecked Sendable {
 
   // MARK: Registers
 
+  /// Whether the shared page holds the registers of the last exit.
   private var areSynced: Bool { shared.pointee.kvm_valid_regs != 0 }
 
-  private func countSyncedExit() {
-    syncedExits -= 1
+  /// Decides whether the coming exit leaves the registers in the shared page.
+  private func chooseSynced() {
+    syncedExits = max(0, syncedExits - 1)
     shared.pointee.kvm_valid_regs =
       canSyncRegisters && syncedExits > 0 ? UInt64(KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS) : 0
   }

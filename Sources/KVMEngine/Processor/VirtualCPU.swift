@@ -25,8 +25,7 @@ public protocol ExternalInterruptSource: AnyObject, Sendable {
 /// it look again at the gate and at the interrupt wire; none is lost, wherever the loop is.
 public final class VirtualCPU: @unchecked Sendable {
   // SAFETY: `processor` is used on the vCPU's thread, but for `requestExit`, which any thread may
-  // call, and `reset`, which is called while the vCPU stands at the closed gate. `thread` is
-  // changed by start and join, which one owner calls.
+  // call. `thread` is changed by start and join, which one owner calls.
   /// The vCPU's number, 0 for the one that boots.
   public let index: Int
   private let processor: any Processor
@@ -34,6 +33,7 @@ public final class VirtualCPU: @unchecked Sendable {
   private unowned let owner: any VirtualCPUOwner
   private let externalInterrupts: (any ExternalInterruptSource)?
   private let kicked = Atomic<Bool>(false)
+  private let resetRequested = Atomic<Bool>(false)
   private var thread: Thread?
 
   /// - Parameter externalInterrupts: the 8259 pair, for vCPU 0; nil for the others.
@@ -66,8 +66,8 @@ public final class VirtualCPU: @unchecked Sendable {
     processor.requestExit()
   }
 
-  /// Puts the processor into its state after RESET#. Only while it stands at the closed gate.
-  public func reset() { processor.reset() }
+  /// Gives the processor its state after RESET# once the gate opens. Only while it is closed.
+  public func reset() { resetRequested.store(true, ordering: .releasing) }
 
   private func loop() {
     processor.attachToCurrentThread()
@@ -76,10 +76,16 @@ public final class VirtualCPU: @unchecked Sendable {
       processor.clearExitRequest()
       if kicked.exchange(false, ordering: .sequentiallyConsistent) {
         guard gate.pass() else { return }
+        if resetRequested.exchange(false, ordering: .acquiring) { restart() }
       }
       deliverExternalInterrupt()
       handle(processor.run())
     }
+  }
+
+  private func restart() {
+    processor.reset()
+    processor.clearExitRequest()
   }
 
   @inline(__always)

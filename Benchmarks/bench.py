@@ -1,0 +1,229 @@
+#!/usr/bin/env python3
+"""Measures Porthole beside QEMU in one run and prints a table; BENCH_JSON=file keeps the rows.
+
+Every row is the median of several runs. QEMU is Debian's with `-accel kvm -cpu qemu64`.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+from rfb import connect_when_up
+
+MEMORY_MIB = 64
+FIRST_PICTURE = (1024, 768, 0x3060C0)
+
+
+class Machine:
+    """One virtual machine, of either kind, booting a floppy image."""
+
+    def __init__(self, kind, binary, image, folder):
+        self.socket = os.path.join(folder, f"{kind}-{time.monotonic_ns()}.sock")
+        if kind == "porthole":
+            command = [binary, "run", "--floppy", image, "--memory", f"{MEMORY_MIB}M",
+                       "--vnc", f"unix:{self.socket}", "--no-password",
+                       "--name", f"bench-{os.getpid()}"]
+        else:
+            command = [binary, "-accel", "kvm", "-cpu", "qemu64", "-m", str(MEMORY_MIB),
+                       "-display", "none", "-vnc", f"unix:{self.socket}", "-nodefaults",
+                       "-vga", "std", "-boot", "a",
+                       "-drive", f"file={image},format=raw,if=floppy"]
+        self.started = time.monotonic()
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def viewer(self):
+        return connect_when_up(self.socket)
+
+    def cpu_seconds(self):
+        total = 0
+        base = f"/proc/{self.process.pid}/task"
+        for task in os.listdir(base):
+            with open(f"{base}/{task}/schedstat") as file:
+                total += int(file.read().split()[0])
+        return total / 1e9
+
+    def resident_beyond_guest_ram(self):
+        """MiB resident in this process, apart from the guest's RAM."""
+        resident = 0
+        header = ""
+        size = 0
+        with open(f"/proc/{self.process.pid}/smaps") as file:
+            for line in file:
+                key = line.split(":")[0]
+                if "-" in key and " " in line and not line.startswith(("Rss", "Size")) \
+                        and key.split("-")[0].isalnum() and line.split()[1].count("p") <= 2 \
+                        and "/" not in key and len(line.split()) >= 5:
+                    header = line
+                elif key == "Size":
+                    size = int(line.split()[1])
+                elif key == "Rss":
+                    is_ram = "guest-ram" in header or size == MEMORY_MIB * 1024
+                    resident += 0 if is_ram else int(line.split()[1])
+        return resident / 1024
+
+
+def wait_for(viewer, condition, deadline=60.0):
+    end = time.monotonic() + deadline
+    while not condition(viewer):
+        if time.monotonic() > end:
+            raise TimeoutError("the picture never came")
+        viewer.request(incremental=True)
+        viewer.update()
+
+
+def first_picture(viewer):
+    width, height, colour = FIRST_PICTURE
+    return (viewer.width, viewer.height) == (width, height) and viewer.pixel(0, 0) == colour
+
+
+def measure_start(kind, binary, images, folder, runs):
+    """Milliseconds from process start to the handshake and to the boot sector's first pixel."""
+    handshakes, pictures = [], []
+    for _ in range(runs):
+        with Machine(kind, binary, images["firstlight"], folder) as machine:
+            viewer = machine.viewer()
+            handshakes.append((time.monotonic() - machine.started) * 1000)
+            viewer.request(incremental=False)
+            viewer.update()
+            wait_for(viewer, first_picture)
+            pictures.append((time.monotonic() - machine.started) * 1000)
+            viewer.close()
+    return {"start to VNC handshake": handshakes, "start to first picture": pictures}
+
+
+def measure_keys(kind, binary, images, folder, keys):
+    """Milliseconds from a key event to the changed pixel, on a screen that was still."""
+    times = []
+    with Machine(kind, binary, images["echo"], folder) as machine:
+        viewer = machine.viewer()
+        viewer.request(incremental=False)
+        viewer.update()
+        wait_for(viewer, lambda v: (v.width, v.height) == (320, 200) and v.pixel(0, 0) != 0)
+        time.sleep(1)
+        for index in range(keys):
+            before = viewer.pixel(0, 0)
+            viewer.request(incremental=True)
+            time.sleep(0.15 + 0.013 * (index % 7))
+            start = time.monotonic()
+            viewer.key(0x61, True)
+            while viewer.pixel(0, 0) == before:
+                viewer.update()
+                if viewer.pixel(0, 0) == before:
+                    viewer.request(incremental=True)
+            times.append((time.monotonic() - start) * 1000)
+            viewer.key(0x61, False)
+        viewer.close()
+    return times
+
+
+def measure_idle(kind, binary, images, folder, seconds):
+    """Resident MiB beyond the guest's RAM, and the percentage of a core, without a viewer."""
+    with Machine(kind, binary, images["echo"], folder) as machine:
+        viewer = machine.viewer()
+        viewer.request(incremental=False)
+        viewer.update()
+        wait_for(viewer, lambda v: (v.width, v.height) == (320, 200) and v.pixel(0, 0) != 0)
+        viewer.close()
+        time.sleep(3)
+        resident = machine.resident_beyond_guest_ram()
+        before = machine.cpu_seconds()
+        time.sleep(seconds)
+        return resident, (machine.cpu_seconds() - before) / seconds * 100
+
+
+def percentile(values, share):
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+
+def measure(kind, binary, images, folder, quick):
+    rows = {}
+    starts = measure_start(kind, binary, images, folder, 1 if kind == "qemu" or quick else 9)
+    for name, values in starts.items():
+        rows[name] = ("ms", statistics.median(values))
+    keys = measure_keys(kind, binary, images, folder, 15 if quick else 60)
+    rows["key to changed pixel, median"] = ("ms", statistics.median(keys))
+    rows["key to changed pixel, p99"] = ("ms", percentile(keys, 0.99))
+    resident, cpu = measure_idle(kind, binary, images, folder, 3 if quick else 15)
+    rows["resident memory beyond guest RAM"] = ("MiB", resident)
+    rows["CPU of an idle desktop, no viewer"] = ("% of a core", cpu)
+    return rows
+
+
+def exit_rows(program):
+    """Rows that the exit benchmark measures inside one process: name, unit, value."""
+    output = subprocess.run([program], check=True, capture_output=True, text=True).stdout
+    return [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+
+
+def write_images(porthole, folder):
+    images = {}
+    for name in ("firstlight", "echo"):
+        images[name] = os.path.join(folder, f"{name}.img")
+        subprocess.run([porthole, "guest", name, "--write", images[name]], check=True)
+    return images
+
+
+def print_table(rows):
+    header = ("row", "unit", "porthole", "QEMU", "porthole / QEMU")
+    cells = [header] + [
+        (row["row"], row["unit"], f"{row['porthole']:.2f}",
+         "-" if row["qemu"] is None else f"{row['qemu']:.2f}",
+         "-" if not row["qemu"] else f"{row['porthole'] / row['qemu']:.3f}") for row in rows]
+    widths = [max(len(line[column]) for line in cells) for column in range(5)]
+    for index, line in enumerate(cells):
+        print("| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths)) + " |")
+        if index == 0:
+            print("|" + "|".join("-" * (width + 2) for width in widths) + "|")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--porthole", required=True, help="the porthole binary")
+    parser.add_argument("--exits", help="the exit benchmark's binary")
+    parser.add_argument("--quick", action="store_true", help="fewer repetitions")
+    arguments = parser.parse_args()
+    qemu = shutil.which("qemu-system-x86_64")
+    if not qemu:
+        print("QEMU is not installed (Debian: apt-get install qemu-system-x86); its column is empty")
+    with tempfile.TemporaryDirectory(prefix="porthole-bench-") as folder:
+        images = write_images(arguments.porthole, folder)
+        ours = measure("porthole", arguments.porthole, images, folder, arguments.quick)
+        theirs = measure("qemu", qemu, images, folder, arguments.quick) if qemu else {}
+    rows = [{"row": name, "unit": unit, "porthole": value,
+             "qemu": theirs[name][1] if name in theirs else None}
+            for name, (unit, value) in ours.items()]
+    if arguments.exits:
+        rows += [{"row": row["row"], "unit": row["unit"], "porthole": row["value"], "qemu": None}
+                 for row in exit_rows(arguments.exits)]
+    print(f"{datetime.date.today()}, {os.cpu_count()} cores, Linux {platform.release()}")
+    print_table(rows)
+    if os.environ.get("BENCH_JSON"):
+        with open(os.environ["BENCH_JSON"], "w") as file:
+            json.dump(rows, file, indent=1)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,25 @@
+#include "guests.h"
+
+#include <string.h>
+
+// Every guest: its file's name and what it is for.
+#define GUESTS(each) \
+  each(demo, "a 64-bit picture with a text pad that answers keys and a pointer") \
+  each(firstlight, "a boot sector that draws one 1024x768 picture and halts") \
+  each(echo, "a boot sector that repaints a 320x200 block at every key")
+
+#define DECLARE(label, purpose) extern const uint8_t guest_##label##_start[], guest_##label##_end[];
+GUESTS(DECLARE)
+
+#define ENTER(label, purpose) {#label, purpose, guest_##label##_start, guest_##label##_end},
+static const struct guest guests[] = {GUESTS(ENTER)};
+
+size_t guest_count(void) { return sizeof guests / sizeof guests[0]; }
+
+const struct guest *guest_at(size_t index) { return index < guest_count() ? &guests[index] : NULL; }
+
+const struct guest *guest_find(const char *name) {
+  for (size_t index = 0; index < guest_count(); index++)
+    if (strcmp(guests[index].name, name) == 0) return guest_at(index);
+  return NULL;
+}

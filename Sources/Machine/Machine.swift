@@ -1,0 +1,172 @@
+import Display
+import Input
+import KVMEngine
+import Storage
+
+/// A PC that runs in this process: its vCPUs, its devices, its screen.
+///
+/// Made, started once, stopped once. Everything but ``init(_:log:)`` may be called from any thread.
+public final class Machine: @unchecked Sendable {
+  // SAFETY: `processors` and `thread` are written by `init` and `start`, which one owner calls;
+  // everything else is constant or locks by itself.
+  public let configuration: MachineConfiguration
+  /// The keyboard and the pointer, for scripts as for viewers.
+  public var inputHub: InputHub { parts.input }
+  /// The VNC server; nil for a desktop without one.
+  public let vncServer: VNCServer?
+
+  private let parts: MachineParts
+  private let log: @Sendable (String) -> Void
+  private var processors: [VirtualCPU] = []
+  private var thread: Thread?
+
+  /// Opens the host's KVM, the images and the VNC port, and wires the PC.
+  /// - Parameter log: gets sentences about what the user should know, from any thread.
+  /// - Throws: an error whose description is a sentence for the user.
+  public init(
+    _ configuration: MachineConfiguration, log: @escaping @Sendable (String) -> Void
+  ) throws {
+    try KVMProcessor.installKickHandler()
+    self.configuration = configuration
+    self.log = log
+    let parts = try MachineBuilder(configuration, log: log).build()
+    self.parts = parts
+    vncServer = try configuration.vnc.map { vnc in
+      try VNCServer(
+        configuration: vnc, source: parts.video, input: ViewerInputBridge(parts.input))
+    }
+    let server = vncServer
+    parts.input.activity { [weak server] in server?.noteInput() }
+    for index in 0..<configuration.processors {
+      let processor = try KVMProcessor(
+        parts.hypervisor, index: index, processors: configuration.processors, ports: parts.ports,
+        memory: parts.space)
+      processors.append(
+        VirtualCPU(
+          index: index, processor: processor, gate: parts.control.gate, owner: self,
+          externalInterrupts: index == 0 ? parts.pic : nil))
+    }
+    parts.control.attach(processors)
+  }
+
+  /// Powers on: starts the threads and lets the vCPUs run from the reset vector.
+  public func start() throws {
+    for device in parts.devices { device.reset() }
+    try parts.clock.start()
+    try parts.serial.start()
+    try vncServer?.start()
+    for processor in processors { try processor.start() }
+    thread = try Thread(name: "machine") { [self] in live() }
+    parts.control.gate.open()
+  }
+
+  /// Asks the machine to stop; returns at once. The first reason given is the one that counts.
+  public func requestStop(_ reason: StopReason) { parts.control.requestStop(reason) }
+
+  /// Asks for a reset, as the button on the case does.
+  public func reset() { parts.control.requestReset() }
+
+  /// Waits until the machine has stopped, its images are flushed and its threads have ended.
+  public func waitUntilStopped() -> StopReason {
+    let reason = parts.control.waitUntilFinished()
+    thread?.join()
+    return reason
+  }
+
+  /// The TCP port of the VNC server.
+  public var vncPort: UInt16? { vncServer?.port }
+
+  /// The picture as it is now.
+  public func capture() -> Frame { parts.video.capture() }
+
+  /// The text on the screen; nil while the display is in a graphics mode.
+  public func textScreen() -> TextScreen? { parts.video.textScreen() }
+
+  /// Copies guest-physical memory, for tests and debuggers.
+  public func guestMemory(at address: UInt64, count: Int) -> [UInt8] {
+    parts.space.bytes(at: address, count: count)
+  }
+
+  // MARK: The machine's thread
+
+  private func live() {
+    while true {
+      switch parts.control.nextRequest() {
+      case .reset: carryOutReset()
+      case .stop: return shutDown()
+      }
+    }
+  }
+
+  private func carryOutReset() {
+    parts.control.gate.close()
+    parts.control.kickAll()
+    parts.control.gate.waitUntilAllStand()
+    parts.memory.setGate(open: true)
+    for device in parts.devices { device.reset() }
+    for processor in processors { processor.reset() }
+    parts.control.gate.open()
+  }
+
+  private func shutDown() {
+    parts.control.gate.stop()
+    parts.control.kickAll()
+    for processor in processors { processor.join() }
+    parts.clock.stop()
+    vncServer?.stop()
+    parts.serial.stop()
+    do { try parts.disk.flush() } catch { log("\(error)") }
+    parts.control.finish()
+  }
+}
+
+extension Machine: VirtualCPUOwner {
+  public func serveFirmwareTrap(_ processor: any Processor) {
+    var registers = processor.registers()
+    let firmware = parts.firmware
+    guard let slot = firmware.slot(forIP: UInt16(truncatingIfNeeded: registers.rip)) else { return }
+    var call = FirmwareCall(
+      registers: registers, system: processor.systemRegisters(), space: parts.space)
+    let outcome = firmware.serve(slot: slot, call: &call)
+    // RIP is the stub's; its carry flag tells the stub whether to wait.
+    let (rip, flags) = (registers.rip, registers.rflags)
+    registers = call.registers
+    registers.rip = rip
+    registers.rflags = outcome == .wait ? flags | Flags.carry : flags & ~Flags.carry
+    processor.setRegisters(registers)
+    if call.systemChanged { processor.setSystemRegisters(call.system) }
+  }
+
+  public func endOfInterrupt(vector: UInt8) { parts.ioapic.endOfInterrupt(vector: vector) }
+
+  public func processorStopped(_ index: Int, because exit: ProcessorExit) {
+    switch exit {
+    case .shutdown where configuration.onTripleFault == .reset:
+      log("vCPU \(index) had a triple fault; the desktop resets")
+      parts.control.requestReset()
+    case .shutdown: parts.control.requestStop(.tripleFault)
+    case .unsupported(let instruction):
+      parts.control.requestStop(.failed(instruction.description))
+    case .failed(let sentence): parts.control.requestStop(.failed(sentence))
+    default: break
+    }
+  }
+}
+
+/// Hands the viewers' keys and pointers to the input devices.
+private final class ViewerInputBridge: ViewerInput {
+  private let hub: InputHub
+
+  init(_ hub: InputHub) { self.hub = hub }
+
+  func key(viewer: UInt64, keysym: UInt32, pressed: Bool) {
+    hub.key(viewer: viewer, keysym: keysym, pressed: pressed)
+  }
+
+  func pointer(viewer: UInt64, x: Int, y: Int, buttons: UInt8, frame: FrameSize) {
+    hub.pointer(
+      viewer: viewer, x: x, y: y, buttons: buttons, width: frame.width, height: frame.height)
+  }
+
+  func viewerGone(_ viewer: UInt64) { hub.viewerGone(viewer) }
+}

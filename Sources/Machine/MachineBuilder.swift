@@ -1,0 +1,214 @@
+import Display
+import Glibc
+import Input
+import KVMEngine
+import Storage
+
+/// The one place where the PC is wired: which device sits where, and whose wire goes to whom.
+///
+/// Devices know nothing of each other; what they need to tell the machine they tell through the
+/// closures that are given to them here.
+struct MachineBuilder {
+  let configuration: MachineConfiguration
+  let log: @Sendable (String) -> Void
+
+  private let clock = MachineClock()
+  private let ports = PortBus()
+  private let bus = MemoryBus()
+
+  init(_ configuration: MachineConfiguration, log: @escaping @Sendable (String) -> Void) {
+    self.configuration = configuration
+    self.log = log
+  }
+
+  /// Builds everything; nothing runs yet.
+  /// - Throws: ``MachineError``, `HostError` or `ImageError`: a sentence for the user each.
+  func build() throws -> MachineParts {
+    try validate()
+    let drives = try openDrives()
+    let hypervisor = try KVMVirtualMachine(KVMSystem())
+    let space = AddressSpace(bus: bus, slots: hypervisor)
+    let control = MachineControl(gate: RunGate(processors: configuration.processors))
+
+    let memory = try mapMemory(space)
+    let pic = I8259Pair { [unowned control] raised in if raised { control.interruptRaised() } }
+    let ioapic = IOAPIC(
+      deliver: { [hypervisor] message in
+        hypervisor.signal(address: message.address, data: message.data)
+      },
+      routesChanged: { [hypervisor] routes in
+        hypervisor.setInterruptRoutes(routes.map { $0.map { ($0.address, $0.data) } })
+      })
+    let interrupts = ISAInterrupts(pair: pic, ioapic: ioapic)
+    try ports.register(pic.master, at: MemoryMap.pic1)
+    try ports.register(pic.slave, at: MemoryMap.pic2)
+    try ports.register(pic.elcr, at: MemoryMap.elcr)
+    try bus.register(ioapic, at: MemoryMap.ioapic)
+
+    var devices: [any Device] = [pic, ioapic]
+    devices += try addTimers(interrupts)
+    let serial = try addSerial(interrupts)
+    devices.append(serial.uart)
+    let keyboard = try addKeyboard(interrupts, memory: memory, control: control)
+    devices.append(keyboard)
+    devices += try addControlPorts(memory: memory, control: control)
+    let video = try addVideo(space)
+    devices.append(video)
+    let disk = DiskBIOS(drives: drives, memory: space, log: log)
+    devices.append(disk)
+    let firmware = Firmware(
+      configuration: firmwareConfiguration(), space: space, ports: ports, clock: clock,
+      video: VideoBIOS(adapter: video, space: space), disk: disk)
+    return MachineParts(
+      clock: clock, ports: ports, space: space, hypervisor: hypervisor, control: control,
+      memory: memory, pic: pic, ioapic: ioapic, devices: devices, video: video, serial: serial.backend,
+      input: InputHub(keyboard), disk: disk, firmware: firmware)
+  }
+
+  // MARK: Configuration
+
+  private func validate() throws(MachineError) {
+    let granularity = MachineConfiguration.memoryGranularity
+    let bytes = configuration.memoryBytes
+    guard bytes >= 2 * granularity, bytes % granularity == 0 else {
+      throw MachineError("a desktop needs whole megabytes of memory, 2 or more")
+    }
+    let host = Int(sysconf(Int32(_SC_PHYS_PAGES))) * Int(sysconf(Int32(_SC_PAGESIZE)))
+    guard bytes <= host else {
+      throw MachineError(
+        "\(bytes >> 20) MiB of memory are more than this host has (\(host >> 20) MiB)")
+    }
+    guard 1...MachineConfiguration.maximumProcessors ~= configuration.processors else {
+      throw MachineError(
+        "a desktop has 1 to \(MachineConfiguration.maximumProcessors) vCPUs,"
+          + " not \(configuration.processors)")
+    }
+    guard configuration.irqchip == .split else {
+      throw MachineError(
+        "--irqchip \(configuration.irqchip.rawValue) is not supported by this version; use split")
+    }
+  }
+
+  private func openDrives() throws -> [Drive] {
+    var drives: [Drive] = []
+    if let image = configuration.builtInFloppy {
+      drives.append(
+        Drive(.floppy, medium: try Medium(floppy: image, name: "the built-in floppy")))
+    }
+    for description in configuration.drives { drives.append(try Drive(description)) }
+    for drive in drives {
+      for note in drive.medium?.notes ?? [] { log(note) }
+    }
+    return drives
+  }
+
+  private func firmwareConfiguration() -> FirmwareConfiguration {
+    let ram = UInt64(configuration.memoryBytes)
+    let order = configuration.bootOrder.map { kind -> BootDevice in
+      switch kind {
+      case .floppy: .floppy
+      case .hardDisk: .hardDisk
+      case .cdrom: .cdrom
+      }
+    }
+    return FirmwareConfiguration(
+      ramBelow4G: min(ram, MemoryMap.lowMemoryLimit),
+      ramAbove4G: ram - min(ram, MemoryMap.lowMemoryLimit),
+      processorCount: configuration.processors,
+      bootOrder: order.isEmpty ? [.floppy, .cdrom, .hardDisk] : order)
+  }
+
+  // MARK: Memory
+
+  private func mapMemory(_ space: AddressSpace) throws(HostError) -> MachineMemory {
+    let total = configuration.memoryBytes
+    let ram = try MemoryBlock(name: "guest-ram", size: total)
+    let low = min(total, Int(MemoryMap.lowMemoryLimit))
+    let aboveGate = Int(MemoryMap.highMemoryArea) + MemoryMap.highMemoryAreaBytes
+    try space.map(ram, size: Int(MemoryMap.conventional), at: 0)
+    try space.map(
+      ram, offset: aboveGate, size: low - aboveGate, at: UInt64(aboveGate))
+    if total > low {
+      try space.map(ram, offset: low, size: total - low, at: MemoryMap.highMemory)
+    }
+    let rom = try MemoryBlock(name: "firmware", size: MemoryMap.firmwareBytes)
+    rom.bytes(at: 0, count: rom.size)?.copyBytes(from: Firmware.romImage)
+    for address in [MemoryMap.firmware, MemoryMap.firmwareHigh] {
+      try space.map(rom, size: rom.size, at: address, readOnly: true)
+    }
+    return MachineMemory(ram: ram, gate: space.makeWindow(ram), log: log)
+  }
+
+  // MARK: Devices
+
+  private func addTimers(_ interrupts: ISAInterrupts) throws -> [any Device] {
+    let pit = I8254(clock: clock, irq0: interrupts.line(MemoryMap.timerIRQ))
+    let portB = SystemControlPortB(clock: clock, timer: pit)
+    let rtc = MC146818(
+      clock: clock, irq8: interrupts.line(MemoryMap.rtcIRQ), wallTime: { Int64(time(nil)) })
+    try ports.register(pit, at: MemoryMap.pit)
+    try ports.register(portB, at: MemoryMap.systemControlB)
+    try ports.register(rtc, at: MemoryMap.rtc)
+    return [pit, portB, rtc]
+  }
+
+  private func addSerial(
+    _ interrupts: ISAInterrupts
+  ) throws -> (uart: UART16550, backend: SerialBackend) {
+    let link = SerialLink()
+    let backend = try SerialBackend(configuration.serial) { [link] in link.receive($0) }
+    let uart = UART16550(
+      name: "com1", clock: clock, irq: interrupts.line(MemoryMap.com1IRQ),
+      output: { [backend] in backend.send($0) })
+    link.attach(uart)
+    try ports.register(uart, at: MemoryMap.com1)
+    return (uart, backend)
+  }
+
+  private func addKeyboard(
+    _ interrupts: ISAInterrupts, memory: MachineMemory, control: MachineControl
+  ) throws -> I8042 {
+    let controller = I8042(
+      clock: clock, irq1: interrupts.line(MemoryMap.keyboardIRQ),
+      irq12: interrupts.line(MemoryMap.mouseIRQ),
+      outputs: I8042.Outputs(
+        a20Changed: { [memory] in memory.setGate(open: $0) },
+        resetRequested: { [unowned control] in control.requestReset() }))
+    try ports.register(controller.dataPort, at: MemoryMap.keyboardData)
+    try ports.register(controller.commandPort, at: MemoryMap.keyboardCommand)
+    return controller
+  }
+
+  private func addControlPorts(
+    memory: MachineMemory, control: MachineControl
+  ) throws -> [any Device] {
+    let reset: @Sendable () -> Void = { [unowned control] in control.requestReset() }
+    let portA = SystemControlPortA(
+      a20Changed: { [memory] in memory.setGate(open: $0) }, resetRequested: reset)
+    let resetControl = ResetControl(resetRequested: reset)
+    let post = POSTCodePort()
+    try ports.register(portA, at: MemoryMap.systemControlA)
+    try ports.register(resetControl, at: MemoryMap.resetControl)
+    try ports.register(post, at: MemoryMap.post)
+    guard configuration.debugExit else { return [portA, resetControl, post] }
+    let exit = DebugExitPort { [unowned control] in control.requestStop(.debugExit($0)) }
+    try ports.register(exit, at: MemoryMap.debugExit)
+    return [portA, resetControl, post, exit]
+  }
+
+  private func addVideo(_ space: AddressSpace) throws -> VideoAdapter {
+    let memory = try MemoryBlock(name: "video-memory", size: VideoAdapter.memoryBytes)
+    let video = VideoAdapter(
+      memory: memory, clock: clock, legacyWindow: space.makeWindow(memory),
+      linearWindow: space.makeWindow(memory), linearAddress: MemoryMap.frameBuffer, log: log)
+    for range in VideoAdapter.portRanges {
+      let first = range.lowerBound - VideoAdapter.ports.lowerBound
+      try ports.register(OffsetPorts(video, by: first), at: range)
+    }
+    try ports.register(video.dispiPorts, at: MemoryMap.dispi, wiring: .native)
+    try bus.register(video, at: MemoryMap.vga)
+    let end = MemoryMap.frameBuffer + UInt64(VideoAdapter.visibleBytes) - 1
+    try bus.register(video.linearMemory, at: MemoryMap.frameBuffer...end)
+    return video
+  }
+}

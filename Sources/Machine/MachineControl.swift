@@ -1,0 +1,76 @@
+import KVMEngine
+
+/// What devices, vCPUs and the user ask of a machine's life: to reset, to stop, to look at a wire.
+///
+/// Requests come from any thread, also with device locks held; the machine's own thread carries
+/// them out. A vCPU that asked executes nothing more until that is done. Its lock is a leaf.
+final class MachineControl: @unchecked Sendable {
+  // SAFETY: `processors` is written once, before any thread that reads it exists. What follows
+  // `monitor` is read and written with it held.
+  /// What the machine's thread is asked to do.
+  enum Request { case reset, stop(StopReason) }
+
+  let gate: RunGate
+  private var processors: [VirtualCPU] = []
+
+  private let monitor = Monitor()
+  private var resetRequested = false
+  private var stopReason: StopReason?
+  private var finished = false
+
+  init(gate: RunGate) { self.gate = gate }
+
+  /// Takes the vCPUs, once, before they start.
+  func attach(_ processors: [VirtualCPU]) { self.processors = processors }
+
+  /// The 8259 pair's INTR wire went up: the boot vCPU looks at it.
+  func interruptRaised() { processors.first?.kick() }
+
+  /// Makes every vCPU come out of guest code and look at the gate.
+  func kickAll() { for processor in processors { processor.kick() } }
+
+  func requestReset() {
+    gate.close()
+    kickAll()
+    monitor.withLock {
+      resetRequested = true
+      monitor.broadcast()
+    }
+  }
+
+  /// The first reason counts.
+  func requestStop(_ reason: StopReason) {
+    gate.close()
+    kickAll()
+    monitor.withLock {
+      if stopReason == nil { stopReason = reason }
+      monitor.broadcast()
+    }
+  }
+
+  /// Sleeps until something is asked for. Stopping goes first.
+  func nextRequest() -> Request {
+    monitor.withLock {
+      while !resetRequested && stopReason == nil { monitor.wait() }
+      if let stopReason { return .stop(stopReason) }
+      resetRequested = false
+      return .reset
+    }
+  }
+
+  /// Says that the machine has stopped and all its threads have ended.
+  func finish() {
+    monitor.withLock {
+      finished = true
+      monitor.broadcast()
+    }
+  }
+
+  /// Waits for ``finish()``.
+  func waitUntilFinished() -> StopReason {
+    monitor.withLock {
+      while !finished { monitor.wait() }
+      return stopReason ?? .poweredOff
+    }
+  }
+}

@@ -1,0 +1,85 @@
+import Display
+import Input
+import KVMEngine
+import Storage
+import Synchronization
+
+/// Everything that ``MachineBuilder`` made, for the machine that runs it.
+struct MachineParts: Sendable {
+  let clock: MachineClock
+  let ports: PortBus
+  let space: AddressSpace
+  let hypervisor: KVMVirtualMachine
+  let control: MachineControl
+  let memory: MachineMemory
+  let pic: I8259Pair
+  let ioapic: IOAPIC
+  /// Every device, in the order in which they are reset, saved and restored.
+  let devices: [any Device]
+  let video: VideoAdapter
+  let serial: SerialBackend
+  let input: InputHub
+  let disk: DiskBIOS
+  let firmware: Firmware
+}
+
+extension I8259Pair: ExternalInterruptSource {}
+
+/// RAM, and the A20 gate in front of it: while the gate is shut, the 64 KiB above 1 MiB are those
+/// from 0 on, as on a PC whose twenty-first address line is held low. Higher odd megabytes, which a
+/// real gate folds as well, stay where they are: nothing uses them in real mode.
+final class MachineMemory: Sendable {
+  let ram: MemoryBlock
+  private let gate: MemoryWindow
+  private let log: @Sendable (String) -> Void
+
+  init(ram: MemoryBlock, gate: MemoryWindow, log: @escaping @Sendable (String) -> Void) {
+    self.ram = ram
+    self.gate = gate
+    self.log = log
+    setGate(open: true)
+  }
+
+  /// Opens or shuts the gate. Any thread.
+  func setGate(open: Bool) {
+    do {
+      try gate.map(
+        at: MemoryMap.highMemoryArea, offset: open ? Int(MemoryMap.highMemoryArea) : 0,
+        size: MemoryMap.highMemoryAreaBytes)
+    } catch {
+      log("the A20 gate does not move: \(error)")
+    }
+  }
+}
+
+/// What the serial cable's far end calls before the UART exists.
+final class SerialLink: Sendable {
+  private let uart = Mutex<UART16550?>(nil)
+
+  func attach(_ uart: UART16550) { self.uart.withLock { $0 = uart } }
+
+  func receive(_ bytes: [UInt8]) -> Int {
+    guard let uart = self.uart.withLock({ $0 }) else { return bytes.count }
+    return uart.receive(bytes)
+  }
+}
+
+/// A part of a device's ports, registered apart from the others.
+final class OffsetPorts: PortDevice {
+  private let device: any PortDevice
+  private let first: UInt16
+
+  /// - Parameter first: the offset in `device` that this part's port 0 is.
+  init(_ device: any PortDevice, by first: UInt16) {
+    self.device = device
+    self.first = first
+  }
+
+  func readPort(_ offset: UInt16, width: AccessWidth) -> UInt32 {
+    device.readPort(offset &+ first, width: width)
+  }
+
+  func writePort(_ offset: UInt16, width: AccessWidth, value: UInt32) {
+    device.writePort(offset &+ first, width: width, value: value)
+  }
+}

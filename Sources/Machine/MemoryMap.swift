@@ -1,0 +1,53 @@
+/// Every guest-physical address and port of the PC, in one place.
+///
+/// Sources: IBM PC/AT Technical Reference (memory map, ports), Intel 82093AA and SDM vol. 3
+/// chapter 11 (APICs), Bochs VBE extensions (linear frame buffer).
+public enum MemoryMap {
+  // MARK: Memory
+
+  /// Conventional memory, up to the display's window.
+  public static let conventional: UInt64 = 0xA0000
+  /// The legacy VGA window.
+  public static let vga: ClosedRange<UInt64> = 0xA0000...0xBFFFF
+  /// The firmware as real mode sees it.
+  public static let firmware: UInt64 = 0xF0000
+  /// The firmware as the reset vector sees it.
+  public static let firmwareHigh: UInt64 = 0xFFFF_0000
+  public static let firmwareBytes = 0x10000
+  /// The 64 KiB above 1 MiB, which fold back to 0 while A20 is low.
+  public static let highMemoryArea: UInt64 = 0x100000
+  public static let highMemoryAreaBytes = 0x10000
+  /// RAM below 4 GiB ends here at the latest; devices follow.
+  public static let lowMemoryLimit: UInt64 = 0xC000_0000
+  /// RAM that found no room below goes on here.
+  public static let highMemory: UInt64 = 0x1_0000_0000
+  /// The linear frame buffer.
+  public static let frameBuffer: UInt64 = 0xE000_0000
+  public static let ioapic: ClosedRange<UInt64> = 0xFEC0_0000...0xFEC0_0FFF
+
+  // MARK: Ports
+
+  public static let pic1: ClosedRange<UInt16> = 0x20...0x21
+  public static let pit: ClosedRange<UInt16> = 0x40...0x43
+  public static let keyboardData: ClosedRange<UInt16> = 0x60...0x60
+  public static let systemControlB: ClosedRange<UInt16> = 0x61...0x61
+  public static let keyboardCommand: ClosedRange<UInt16> = 0x64...0x64
+  public static let rtc: ClosedRange<UInt16> = 0x70...0x71
+  public static let post: ClosedRange<UInt16> = 0x80...0x80
+  public static let systemControlA: ClosedRange<UInt16> = 0x92...0x92
+  public static let pic2: ClosedRange<UInt16> = 0xA0...0xA1
+  public static let debugExit: ClosedRange<UInt16> = 0xF4...0xF4
+  public static let dispi: ClosedRange<UInt16> = 0x1CE...0x1D0
+  public static let vgaPorts: ClosedRange<UInt16> = 0x3B4...0x3DF
+  public static let com1: ClosedRange<UInt16> = 0x3F8...0x3FF
+  public static let elcr: ClosedRange<UInt16> = 0x4D0...0x4D1
+  public static let resetControl: ClosedRange<UInt16> = 0xCF9...0xCF9
+
+  // MARK: ISA interrupts
+
+  public static let timerIRQ = 0
+  public static let keyboardIRQ = 1
+  public static let com1IRQ = 4
+  public static let rtcIRQ = 8
+  public static let mouseIRQ = 12
+}
