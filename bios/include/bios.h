@@ -41,8 +41,8 @@ struct bios_layout {
   uint16_t font_8x16;         // 256 characters of 16 bytes
   uint16_t font_8x14;         // 256 characters of 14 bytes
   uint16_t font_8x8_low;      // characters 0 to 127 of 8 bytes, at FA6Eh
-  uint16_t font_8x8_high;     // characters 128 to 255 of 8 bytes
-  uint16_t video_data;        // 1 KiB for tables of the video services
+  uint16_t font_8x8_high;     // characters 128 to 255 of 8 bytes, behind another copy of 0 to 127
+  uint16_t video_data;        // 2 KiB for tables of the video services
   uint16_t video_parameters;  // INT 1Dh's table, at F0A4h
   uint16_t diskette_table;    // INT 1Eh's table, at EFC7h
   uint16_t system_table;      // what INT 15h AH=C0h points at, at E6F5h

@@ -9,23 +9,13 @@ public enum ROMImage {
   /// The guest-physical address that `segment`:0 stands for.
   public static let address: UInt64 = 0xF0000
 
-  /// The assembled ROM with the fonts in place and a checksum that makes all bytes' sum zero.
+  /// The assembled ROM with the fonts and the video tables in place and a checksum that makes all bytes' sum zero.
   public static let bytes: [UInt8] = compose()
 
   private static func compose() -> [UInt8] {
-    // SAFETY: the pointers name constant data of this binary, of the sizes that bios.h documents.
+    // SAFETY: the pointer names constant data of this binary, of the size that bios.h documents.
     var image = [UInt8](UnsafeBufferPointer(start: bios_rom_bytes(), count: size))
-    let layout = bios_layout
-    let fonts: [(offset: UInt16, bytes: UnsafePointer<UInt8>?, count: Int)] = [
-      (layout.font_8x16, bios_font_8x16(), 256 * 16),
-      (layout.font_8x14, bios_font_8x14(), 256 * 14),
-      (layout.font_8x8_low, bios_font_8x8_low(), 128 * 8),
-      (layout.font_8x8_high, bios_font_8x8_high(), 128 * 8),
-    ]
-    for font in fonts {
-      let source = UnsafeBufferPointer(start: font.bytes, count: font.count)
-      image.replaceSubrange(Int(font.offset)..<(Int(font.offset) + font.count), with: source)
-    }
+    VideoROM.install(in: &image)
     let sum = image.dropLast().reduce(UInt8(0), &+)
     image[image.count - 1] = 0 &- sum
     return image

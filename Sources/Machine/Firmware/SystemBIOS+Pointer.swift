@@ -20,6 +20,7 @@ extension SystemBIOS {
   private enum Command {
     static let keyboardInterrupt: UInt8 = 0x01
     static let pointerInterrupt: UInt8 = 0x02
+    static let keyboardOff: UInt8 = 0x10
     static let pointerOff: UInt8 = 0x20
   }
 
@@ -118,18 +119,21 @@ extension SystemBIOS {
     }
   }
 
-  /// Sends bytes to the device, each acknowledged, and collects its answers, with the controller's
-  /// interrupts off so that nobody takes them away.
+  /// Sends bytes to the device, each acknowledged, and collects its answers, with the keyboard and
+  /// the controller's interrupts off so that nobody takes them away.
   private func exchange(
     _ bytes: [UInt8], _ data: BIOSDataArea, answers: Int = 0,
     collect: ([UInt8]) -> Void = { _ in }
   ) -> UInt8 {
     takeWaitingKeystroke(data)
+    let disableKeyboard: UInt8 = 0xAD
+    controller.command(disableKeyboard)
     guard let old = controller.readCommandByte() else { return Answer.interfaceError }
     let interrupts = Command.keyboardInterrupt | Command.pointerInterrupt
-    controller.writeCommandByte(old & ~(interrupts | Command.pointerOff))
+    let on = old & ~(Command.keyboardOff | Command.pointerOff) | interrupts
+    controller.writeCommandByte(on & ~interrupts | Command.keyboardOff)
     defer {
-      controller.writeCommandByte(old & ~Command.pointerOff | interrupts)
+      controller.writeCommandByte(on)
       ports.unmask(irq: 12)
     }
     let keystroke = { (byte: UInt8) in _ = self.keyboard.take(byte, data) }
