@@ -21,6 +21,8 @@ HEADER = """\
 // fonts/LICENSE-bolkhov and fonts/README. One glyph a line, its rows from the top, the most
 // significant bit leftmost. The 8x8 font lies in two halves, as a PC's ROM has it: characters 0
 // to 127 at F000:FA6E (INT 43h), 128 to 255 where INT 1Fh points.
+
+  .section .rodata.porthole_fonts, "a", @progbits
 """
 
 LOW = " ☺☻♥♦♣♠•◘○◙♂♀♪♫☼►◄↕‼¶§▬↨↑↓→←∟↔▲▼"
@@ -125,6 +127,7 @@ def main():
         ("font_8x8_high", small[128:], 128), ("font_8x8_low", small[:128], 0))
     for name, glyphs, first in placements:
         text += section(name, glyphs, first)
+    text += '\n  .section .note.GNU-stack, "", @progbits\n'
     (HERE.parent / "fonts.S").write_text(text)
 
 
