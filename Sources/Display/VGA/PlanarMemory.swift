@@ -30,6 +30,12 @@ struct PlanarMemory: Sendable {
   static func target(_ address: Int, chips: VideoChips) -> Target {
     let sequencer = chips.sequencer
     let graphics = chips.graphics
+    if chips.dispi.isEnabled, chips.dispi.depth != 4 {
+      // Pixels lie byte by byte, as chain 4 has them.
+      let place = Int(chips.dispi.bank) << 16 + (address & 0xFFFF)
+      let plane = UInt8(place & 3)
+      return Target(offset: place >> 2, writable: 1 << plane, readable: plane)
+    }
     if chips.dispi.isEnabled {
       return Target(
         offset: Int(chips.dispi.bank) << 16 + (address & 0xFFFF), writable: sequencer.mapMask,
