@@ -1,3 +1,4 @@
+import Glibc
 import KVMEngine
 
 /// Text and linear memory, and the Bochs display interface, as the video BIOS drives them.
@@ -39,14 +40,21 @@ extension VideoAdapter {
   /// `count` bytes of the visible memory from `offset` on; fewer where they would leave its 16 MiB.
   /// In mode 13h and in the linear modes these are the pixels.
   public func readLinear(offset: Int, count: Int) -> [UInt8] {
-    Self.clamp(offset, count, Self.visibleBytes).map { memory.byte($0) }
+    // SAFETY: `clamp` keeps the range in the visible memory.
+    let range = Self.clamp(offset, count, Self.visibleBytes)
+    return Array(
+      UnsafeRawBufferPointer(start: memory.visible + range.lowerBound, count: range.count))
   }
 
   /// Stores `bytes` in the visible memory from `offset` on; what would leave its 16 MiB is ignored.
   public func writeLinear(offset: Int, bytes: [UInt8]) {
     let range = Self.clamp(offset, bytes.count, Self.visibleBytes)
     state.withLock { live in
-      for (place, byte) in zip(range, bytes) { memory.setByte(place, byte) }
+      // SAFETY: `clamp` keeps the range in the visible memory and within `bytes`.
+      bytes.withUnsafeBytes { source in
+        guard let start = source.baseAddress else { return }
+        memcpy(memory.visible + range.lowerBound, start, range.count)
+      }
       live.dirty.mark(range)
       notify(&live)
     }
@@ -56,7 +64,8 @@ extension VideoAdapter {
   public func fillLinear(offset: Int, count: Int, _ value: UInt8) {
     let range = Self.clamp(offset, count, Self.visibleBytes)
     state.withLock { live in
-      for place in range { memory.setByte(place, value) }
+      // SAFETY: `clamp` keeps the range in the visible memory.
+      memset(memory.visible + range.lowerBound, Int32(value), range.count)
       live.dirty.mark(range)
       notify(&live)
     }

@@ -1,7 +1,10 @@
 import DeviceTestKit
 import Display
+import Glibc
 import KVMEngine
 import Testing
+
+private let hasKVM = access("/dev/kvm", R_OK | W_OK) == 0
 
 @Suite struct VideoAdapterTests {
   @Test func conforms() throws {
@@ -187,5 +190,63 @@ import Testing
     #expect(kit.adapter.register(.crtc(0x0E)) == 0x34)
     kit.adapter.dispiPorts.writePort(0, width: .dword, value: 0x0320_0001)
     #expect(kit.adapter.dispiState.width == 800)
+  }
+
+  /// The mappings are ones that the host's KVM takes, through every kind of mode and back.
+  @Test(.enabled(if: hasKVM, "this host has no usable /dev/kvm"))
+  func theHostTakesTheMappings() throws {
+    let complaints = Counter()
+    let kit = try AdapterKit(
+      slots: KVMVirtualMachine(KVMSystem()), log: { _ in complaints.add() })
+    for _ in 0..<3 {
+      kit.setTextMode()
+      kit.crtc(0x0A, 0x20)
+      kit.update()
+      kit.poke(0xB8000, 0x41)
+      #expect(kit.update().damage == [FrameRect(x: 0, y: 0, width: 9, height: 16)])
+      kit.adapter.loadRegisters(Modes.mode12)
+      kit.poke(0xA0000, 0xFF)
+      kit.adapter.loadRegisters(Modes.mode13)
+      kit.update()
+      kit.poke(0xA0000 + 320, 7)
+      #expect(kit.update().damage == [FrameRect(x: 0, y: 1, width: 64, height: 1)])
+      #expect(kit.adapter.dispiMode(width: 640, height: 480, bpp: 8, linear: false, clear: true))
+      for bank in 0..<4 {
+        kit.adapter.bank = bank
+        for _ in 0..<5 { kit.poke(0xA0000, 3) }
+      }
+      kit.update()
+      #expect(kit.pixel(0x10000 % 640, 0x10000 / 640) == AdapterKit.gray(3))
+      kit.adapter.disableDispi()
+    }
+    #expect(complaints.value == 0)
+  }
+
+  @Test func theFirmwareReadsBackWhatItStored() throws {
+    let kit = try AdapterKit()
+    kit.adapter.loadRegisters(Modes.text)
+    #expect(kit.adapter.registers == Modes.text)
+    kit.adapter.loadPalette(first: 254, [(1, 2, 3), (4, 5, 70), (7, 8, 9)])
+    let colors = kit.adapter.readPalette(first: 253, count: 9)
+    #expect(colors.map { [$0.0, $0.1, $0.2] } == [[0, 0, 0], [1, 2, 3], [4, 5, 6]])
+    kit.adapter.writeText(offset: 32_766, bytes: [1, 2, 3])
+    #expect(kit.adapter.readText(offset: 32_766, count: 9) == [1, 2])
+    #expect(kit.adapter.readText(offset: 0, count: 1) == [0])
+    kit.adapter.fillLinear(offset: 1 << 20, count: 4, 9)
+    kit.adapter.writeLinear(offset: 1 << 20 | 2, bytes: [5])
+    #expect(kit.adapter.readLinear(offset: 1 << 20, count: 5) == [9, 9, 5, 9, 0])
+    kit.adapter.writeLinear(offset: (16 << 20) - 1, bytes: [1, 2])
+    #expect(kit.adapter.readLinear(offset: (16 << 20) - 1, count: 4) == [1])
+    #expect(kit.adapter.readLinear(offset: -5, count: -1) == [])
+    kit.adapter.loadFont(map: 1, first: 255, height: 8, glyphs: (1...16).map { UInt8($0) })
+    #expect(kit.adapter.readPlane(2, offset: 0x4000 + 255 * 32 + 7) == 8)
+    #expect(kit.adapter.readPlane(2, offset: 0x4000 + 255 * 32 + 8) == 0)
+    #expect(kit.adapter.dispiMode(width: 800, height: 600, bpp: 16, linear: true, clear: true))
+    kit.adapter.virtualWidth = 1024
+    kit.adapter.setDisplayStart(x: 8, y: 16)
+    kit.adapter.bank = 9
+    let state = kit.adapter.dispiState
+    #expect(state.pitch == 2048 && state.virtualHeight == 8192 && state.bank == 9)
+    #expect(state.x == 8 && state.y == 16 && state.virtualWidth == 1024)
   }
 }
