@@ -317,6 +317,9 @@ main:
     call draw_wallpaper
     call draw_pad
     call show_pointer
+    movl $(COM1 + 3), %edx          // line control: 8 bits, no parity
+    movb $0x03, %al
+    outb %al, %dx
     movl $AT(ready_text), %esi
     movl $COM1, %edx
 1:  lodsb
@@ -329,9 +332,10 @@ event_loop:
     movzbl AT(key_tail), %ebx
     cmpb AT(key_head), %bl
     je 1f
+    call hide_pointer
+    movzbl AT(key_tail), %ebx
     movzbl KEY_RING(%rbx), %eax
     incb AT(key_tail)
-    call hide_pointer
     call handle_key
     call show_pointer
     jmp event_loop

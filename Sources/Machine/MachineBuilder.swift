@@ -61,7 +61,8 @@ struct MachineBuilder {
       video: VideoBIOS(adapter: video, space: space), disk: disk)
     return MachineParts(
       clock: clock, ports: ports, space: space, hypervisor: hypervisor, control: control,
-      memory: memory, pic: pic, ioapic: ioapic, devices: devices, video: video, serial: serial.backend,
+      memory: memory, pic: pic, ioapic: ioapic, devices: devices, video: video,
+      serial: serial.backend,
       input: InputHub(keyboard), disk: disk, firmware: firmware)
   }
 
@@ -191,7 +192,9 @@ struct MachineBuilder {
     try ports.register(resetControl, at: MemoryMap.resetControl)
     try ports.register(post, at: MemoryMap.post)
     guard configuration.debugExit else { return [portA, resetControl, post] }
-    let exit = DebugExitPort { [unowned control] in control.requestStop(.debugExit($0)) }
+    let exit = DebugExitPort(exitRequested: { [unowned control] in
+      control.requestStop(.debugExit($0))
+    })
     try ports.register(exit, at: MemoryMap.debugExit)
     return [portA, resetControl, post, exit]
   }

@@ -142,7 +142,8 @@ public final class SerialBackend: @unchecked Sendable {
     while done < bytes.count {
       let count = bytes.withUnsafeBytes { buffer in
         listener >= 0
-          ? Glibc.send(target, buffer.baseAddress?.advanced(by: done), bytes.count - done,
+          ? Glibc.send(
+            target, buffer.baseAddress?.advanced(by: done), bytes.count - done,
             Int32(MSG_NOSIGNAL))
           : write(target, buffer.baseAddress?.advanced(by: done), bytes.count - done)
       }

@@ -75,7 +75,8 @@ public enum HostProbe {
     return HostCapability(
       name: "32-bit paging", present: present, needed: false,
       meaning: present
-        ? "32-bit operating systems run" : "this host's KVM has none: no 32-bit system can run on it")
+        ? "32-bit operating systems run"
+        : "this host's KVM has none: no 32-bit system can run on it")
   }
 
   private static func fwait(_ trial: Trial) -> HostCapability {
