@@ -271,9 +271,8 @@ def mbr_disk(path, work):
     for index in range(2):
         text = f"\r\nPorthole booted partition {index + 1}. Press a key.\r\n"
         fat(path, FIRST + index * count, count, f"PART{index + 1}", text)
-    # The prompt is always there; Return, or five seconds without a key, boots the first partition.
-    run("install-mbr", "--force", "--interrupt", "a", "--timeout", "90", "--partition", "1",
-        "--enable", "12FA", path)
+    # The prompt "MBR 12FA:" is always there and waits; Return boots the first partition.
+    run("install-mbr", "--force", "--partition", "1", "--enable", "=12FA", "--interrupt", "=a", path)
 
 
 MEDIA = {
