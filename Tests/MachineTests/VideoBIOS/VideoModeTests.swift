@@ -4,8 +4,11 @@ import Testing
 @testable import Machine
 
 @Suite struct VideoModeTests {
-  @Test func powerOnLeavesAnEmptyScreenInMode3() throws {
-    let rig = try VideoRig()
+  @Test(arguments: [true, false])
+  func startsWithAnEmptyScreenInMode3(byPowerOn: Bool) throws {
+    let rig = try VideoRig(powerOn: byPowerOn)
+    // POST may also just set a mode with the data area all zeroes.
+    if !byPowerOn { rig.call(0x0003) }
     #expect(rig.byte(0x449) == 3)
     #expect(rig.word(0x44A) == 80)
     #expect(rig.word(0x44C) == 0x1000)
