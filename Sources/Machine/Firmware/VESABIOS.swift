@@ -209,7 +209,7 @@ extension VideoBIOS {
   private func serveLineLength(_ call: inout FirmwareCall) -> UInt16 {
     let state = adapter.dispiState
     guard state.enabled else { return Status.invalidNow }
-    // In thousandths of bytes to keep the planar mode's eighths.
+    // What a pixel takes of a row; in the planar mode, of a row of one plane.
     let bits = state.bpp == 4 ? 1 : (state.bpp + 7) / 8 * 8
     switch call.bl {
     case 0, 2:
