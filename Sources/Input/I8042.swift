@@ -161,6 +161,8 @@ public final class I8042: Device {
     guarded.withLock { guarded in
       guarded.state = State()
       update(&guarded)
+      // What was on its way is gone: nobody waits for it to be read.
+      guarded.keyboardRead?()
     }
     outputs.a20Changed(true)
   }

@@ -14,7 +14,7 @@ public final class InputHub: @unchecked Sendable {
     var keys = HeldKeys()
     var pointer = Pointer()
     var activity: (@Sendable () -> Void)?
-    var canAcceptMore: (@Sendable () -> Bool)?
+    var canAcceptMore: (@Sendable () -> Bool?)?
   }
 
   let controller: I8042
@@ -50,8 +50,10 @@ public final class InputHub: @unchecked Sendable {
 
   /// Sets who knows whether the guest's own keyboard buffer has room for another key: the firmware,
   /// whose buffer in the BIOS data area holds 15. It must leave room for one key more than it
-  /// says, since a key is on its way through the guest's handler when the question comes.
-  public func acceptance(_ canAcceptMore: @escaping @Sendable () -> Bool) {
+  /// says, since a key is on its way through the guest's handler when the question comes. Its
+  /// answer is nil where it can't tell, as when the guest no longer uses the firmware: then text is
+  /// typed at ``TypingPace``.
+  public func acceptance(_ canAcceptMore: @escaping @Sendable () -> Bool?) {
     state.withLock { $0.canAcceptMore = canAcceptMore }
   }
 

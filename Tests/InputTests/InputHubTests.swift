@@ -334,6 +334,11 @@ import Testing
     point(100, 100)
     point(700, 500, size: (1024, 768))
     #expect(guest.drain(waiting: 11_000_000) == [])
+    point(600, 400, size: (800, 768))
+    point(700, 500, size: (800, 600))
+    point(700, 500, size: (1024, 600))
+    point(700, 500, size: (1024, 768))
+    #expect(guest.drain(waiting: 11_000_000) == [])
     point(701, 500, size: (1024, 768))
     #expect(guest.drain(waiting: 11_000_000) == [0x08, 1, 0])
   }

@@ -116,6 +116,17 @@ import Testing
     #expect(guest.dropped == 0)
   }
 
+  @Test func whereNobodyKnowsTheBufferTimeDoes() throws {
+    let guest = try TypedGuest()
+    let hub = InputHub(guest.host.controller, pace: TypingPace(burst: 1, interval: 20_000_000))
+    hub.acceptance { nil }
+    let start = Monitor.monotonic()
+    try hub.type("abcdef")
+    #expect(Monitor.monotonic() - start >= 100_000_000)
+    guest.finish()
+    #expect(guest.text == "abcdef")
+  }
+
   @Test func aBufferThatStaysFullIsAnError() throws {
     let guest = try TypedGuest()
     let hub = InputHub(guest.host.controller, pace: TypingPace(patience: 20_000_000))
@@ -159,8 +170,9 @@ import Testing
 
   private func codes(_ chord: String) throws -> [UInt8] {
     let guest = try TypedGuest()
-    defer { guest.finish() }
-    try InputHub(guest.host.controller).press(chord: chord)
+    let result = Result { try InputHub(guest.host.controller).press(chord: chord) }
+    guest.finish()
+    try result.get()
     return guest.bytes
   }
 
