@@ -37,6 +37,8 @@ public final class Machine: @unchecked Sendable {
     }
     let server = vncServer
     parts.input.activity { [weak server] in server?.noteInput() }
+    let gauge = KeyboardBufferGauge(space: parts.space)
+    parts.input.acceptance { gauge.hasRoom }
     for index in 0..<configuration.processors {
       let processor = try KVMProcessor(
         parts.hypervisor, index: index, processors: configuration.processors, ports: parts.ports,
@@ -104,6 +106,7 @@ public final class Machine: @unchecked Sendable {
     parts.control.gate.waitUntilAllStand()
     parts.memory.setGate(open: true)
     for device in parts.devices { device.reset() }
+    parts.input.releaseEverything()
     for processor in processors { processor.reset() }
     parts.control.gate.open()
   }

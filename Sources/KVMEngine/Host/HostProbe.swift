@@ -22,7 +22,7 @@ public enum HostProbe {
           name: "/dev/kvm", present: true, needed: true, meaning: "it opens and speaks API 12")
       ]
       result += KVMCapability.allCases.map { entry($0, in: system) }
-      result += try trials(KVMVirtualMachine(system))
+      result += try trials(system)
       return result
     } catch {
       return [
@@ -42,15 +42,16 @@ public enum HostProbe {
 
   // MARK: Trials
 
-  private static func trials(_ machine: KVMVirtualMachine) throws(HostError) -> [HostCapability] {
-    let trial = try Trial(machine)
+  /// Each trial has a VM of its own, so that none finds what another one left in the host.
+  private static func trials(_ system: KVMSystem) throws(HostError) -> [HostCapability] {
+    func fresh() throws(HostError) -> Trial { try Trial(KVMVirtualMachine(system)) }
     return [
-      speed(trial, .real, "16-bit real mode"),
-      speed(trial, .protected32, "32-bit code without paging"),
-      paging(trial),
-      speed(trial, .long, "64-bit code in ring 0"),
-      speed(trial, .user, "64-bit code in ring 3"),
-      fwait(trial),
+      speed(try fresh(), .real, "16-bit real mode"),
+      speed(try fresh(), .protected32, "32-bit code without paging"),
+      paging(try fresh()),
+      speed(try fresh(), .long, "64-bit code in ring 0"),
+      speed(try fresh(), .user, "64-bit code in ring 3"),
+      fwait(try fresh()),
     ]
   }
 
@@ -162,7 +163,6 @@ private final class Trial {
   }
 
   private func run(_ mode: Mode, rcx: UInt64) -> ProcessorExit {
-    processor.reset()
     var system = powerOnSystem
     enter(mode, &system)
     processor.setSystemRegisters(system)
@@ -203,11 +203,11 @@ private final class Trial {
     system.tr.limit = 104 + 0x2000
     system.tr.type = 11
     system.tr.isCodeOrData = false
-    system.cr0 = 0x11
+    system.cr0 = 0x33
     guard long else { return }
     system.cr3 = UInt64(Self.pageTables)
     system.cr4 = 0x620
     system.cr0 |= ControlBits.cr0Paging
-    system.efer = 0x500
+    system.efer = 0x501
   }
 }
