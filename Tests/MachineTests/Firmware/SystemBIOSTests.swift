@@ -242,7 +242,7 @@ import Testing
     #expect(fixture.space.load(0x9FC22, as: UInt32.self) == 0x3000_0100)
     #expect(c2(fixture, 0x00, bh: 1).ah == 0)
     #expect(fixture.ports.writes(to: 0x60).contains(0xF4))
-    #expect(fixture.ports.state.withLock { $0.commandByte } & 0x23 == 0x03)
+    #expect(fixture.ports.state.withLock { $0.commandByte } & 0x33 == 0x03)
     #expect(fixture.ports.writes(to: 0xA1).last.map { $0 & 0x10 } == 0)
   }
 
