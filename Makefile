@@ -13,6 +13,7 @@ GUEST ?= demo
 NAME ?=
 VNC ?=
 ARGS ?=
+SECONDS_EACH ?= 20
 
 # One configuration for everything that is run: the Swift libraries are linked in, so that the
 # command is one file that starts fast. Unit tests are built for debugging.
@@ -45,10 +46,10 @@ format: ## Format the Swift sources
 bench: ## Measure beside QEMU; BENCH_JSON=file saves the rows
 	@scripts/install-dependencies.sh bench
 	@$(MAKE) --no-print-directory build
-	@PORTHOLE="$(BINARY)" scripts/python.sh Benchmarks/bench.py $(ARGS)
+	@python3 Benchmarks/bench.py --porthole "$(BINARY)" $(ARGS)
 
-fuzz: ## Feed devices and parsers garbage for a while (SECONDS_EACH=20)
-	@scripts/fuzz.sh
+fuzz: build ## Feed desktops garbage as guest, image, viewer and client (SECONDS_EACH=20)
+	@python3 Fuzz/fuzz.py --porthole "$(BINARY)" --seconds $(SECONDS_EACH) $(ARGS)
 
 sanitize: ## The unit tests under the address sanitizer and the thread sanitizer
 	swift test --sanitize=address --scratch-path .build/address

@@ -60,7 +60,7 @@ check_swift
 case $purpose in
   run) wanted=("${build_packages[@]}") ;;
   test) wanted=("${build_packages[@]}" "${test_packages[@]}") ;;
-  bench) wanted=("${build_packages[@]}" python3-venv) ;;
+  bench) wanted=("${build_packages[@]}" python3) ;;
   *) complain "usage: $0 run|test|bench" ;;
 esac
 
@@ -78,7 +78,7 @@ else
   check_other_system
 fi
 
-[ "$purpose" = run ] || scripts/python.sh --prepare
+[ "$purpose" != test ] || scripts/python.sh --prepare
 [ -r /dev/kvm ] && [ -w /dev/kvm ] || {
   if [ -e /dev/kvm ]; then
     note="$(id -un) may not open /dev/kvm: add the user to group kvm (usermod -aG kvm $(id -un)) and log in again"

@@ -42,7 +42,7 @@ struct DesktopProcess {
       name: name, pid: getpid(), vnc: viewers, memory: configuration.memoryBytes,
       processors: configuration.processors)
     let server = ControlServer(
-      owning: listener, path: path, desktop: MachineControl(machine: machine, status: status))
+      owning: listener, path: path, desktop: LiveDesktop(machine: machine, status: status))
     try server.start()
     announce(name: name, viewers: viewers, password: password)
     let reason = withExtendedLifetime(watcher) { machine.waitUntilStopped() }

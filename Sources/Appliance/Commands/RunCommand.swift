@@ -54,7 +54,8 @@ struct RunCommand: ParsableCommand {
   @Flag(name: .long, help: "Write to none of the images.")
   var readOnly = false
 
-  @Option(name: .long, help: "A guest that is built in, instead of media; \"list\" names them.")
+  @Option(
+    name: .long, help: "A guest that is built in, instead of media; porthole guest lists them.")
   var guest: String?
 
   @Option(
@@ -100,9 +101,6 @@ struct RunCommand: ParsableCommand {
   }
 
   func run() throws {
-    if guest == "list" {
-      return BuiltInGuest.all.forEach { Console.output("\($0.name)\t\($0.purpose)") }
-    }
     let code = try DesktopProcess(self).run()
     if code != 0 { throw ExitCode(code) }
   }

@@ -12,8 +12,8 @@ struct TypeCommand: ParsableCommand {
       when the guest's keyboard has taken all of it.
       """)
 
-  /// Characters that go in one request.
-  private static let portion = 4096
+  /// Characters that go in one request: they fit a line whatever JSON makes of them.
+  private static let portion = 65_536
   /// A typed text's most bytes: more is a mistake.
   private static let longest = 16 << 20
 

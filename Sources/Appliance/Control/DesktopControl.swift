@@ -33,7 +33,7 @@ struct DesktopStatus: Codable, Equatable, Sendable {
 }
 
 /// A running machine behind the control socket.
-struct MachineControl: DesktopControl {
+struct LiveDesktop: DesktopControl {
   let machine: Machine
   let status: DesktopStatus
 

@@ -8,8 +8,8 @@ import Testing
   @Test func aSavedPictureReplacesTheOldOneWhole() throws {
     try withTemporaryFolder { folder in
       let path = folder + "/shot.png"
-      try ScreenshotCommand.save([1, 2, 3, 4], path: path)
-      try ScreenshotCommand.save([9], path: path)
+      try OutputFile.save([1, 2, 3, 4], path: path)
+      try OutputFile.save([9], path: path)
       var status = stat()
       #expect(stat(path, &status) == 0 && status.st_size == 1)
       #expect(access("\(path).\(getpid()).part", F_OK) != 0)
@@ -19,7 +19,7 @@ import Testing
   @Test func aFolderThatIsMissingIsASentence() throws {
     try withTemporaryFolder { folder in
       let error = #expect(throws: HostError.self) {
-        try ScreenshotCommand.save([1], path: folder + "/no/shot.png")
+        try OutputFile.save([1], path: folder + "/no/shot.png")
       }
       #expect(error?.description.contains("shot.png: no such file") == true)
     }
@@ -34,6 +34,15 @@ import Testing
     #expect(!DoctorCommand.canRun([good, bad]))
     #expect(DoctorCommand.report([good, bad]).contains("cannot run on this host: IRQFD missing"))
     #expect(try DoctorCommand.json([bad]).contains("\"canRun\" : false"))
+  }
+
+  @Test func aBuiltInGuestIsAWholeBootableFloppy() throws {
+    #expect(!BuiltInGuest.all.isEmpty)
+    for guest in BuiltInGuest.all {
+      let floppy = try GuestCommand.floppy(guest.name)
+      #expect(floppy.count == 1_474_560)
+      #expect(floppy[510...511] == [0x55, 0xAA])
+    }
   }
 
   private func capability(

@@ -35,7 +35,7 @@ import Testing
   }
 
   private func write(_ bytes: [UInt8], _ path: String) throws -> String {
-    try ScreenshotCommand.save(bytes, path: path)
+    try OutputFile.save(bytes, path: path)
     return path
   }
 }
