@@ -97,8 +97,8 @@ static void pack_rgb(uint8_t *row, const uint32_t *pixels, int width) {
 static void write_all(png_structp png, png_infop info, struct writer *writer,
                       const struct palette *palette, const uint32_t *pixels, int width, int height,
                       int level) {
-  int bits = 8;
-  if (palette) bits = palette->count <= 2 ? 1 : palette->count <= 4 ? 2 : palette->count <= 16 ? 4 : 8;
+  int colors = palette ? palette->count : 256;
+  int bits = colors <= 2 ? 1 : colors <= 4 ? 2 : colors <= 16 ? 4 : 8;
   png_set_write_fn(png, writer, append, flush);
   png_set_compression_level(png, level);
   // A screen is flat areas and repeated glyphs: without a filter zlib finds them sooner.

@@ -196,10 +196,11 @@ static void mark_all(struct cvnc_viewer *viewer) {
 
 // Gives the library a picture of another size, and the peer the news of it.
 static void change_size(struct cvnc_viewer *viewer) {
-  rfbNewFramebuffer(&viewer->screen, (char *)viewer->pixels, viewer->width, viewer->height, 8, 3, 4);
-  viewer->screen.sizeInBytes = viewer->width * viewer->height * 4;
-  set_format(&viewer->screen);
-  viewer->screen.setTranslateFunction(viewer->client);
+  rfbScreenInfoPtr screen = &viewer->screen;
+  rfbNewFramebuffer(screen, (char *)viewer->pixels, viewer->width, viewer->height, 8, 3, 4);
+  screen->sizeInBytes = viewer->width * viewer->height * 4;
+  set_format(screen);
+  screen->setTranslateFunction(viewer->client);
 }
 
 bool cvnc_show(struct cvnc_viewer *viewer, const uint32_t *pixels, int width, int height) {

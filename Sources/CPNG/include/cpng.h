@@ -11,7 +11,7 @@ enum { CPNG_MESSAGE_SIZE = 128 };
 uint8_t *cpng_encode(const uint32_t *pixels, int width, int height, int level, size_t *size,
                      char message[CPNG_MESSAGE_SIZE]);
 
-// Decodes any PNG to pixels 0x00RRGGBB; alpha is composed on black. Neither side may exceed `limit`.
+// Decodes any PNG to pixels 0x00RRGGBB; alpha is composed on black. No side may exceed `limit`.
 // Returns a buffer to free() with its sides, or NULL with a message.
 uint32_t *cpng_decode(const uint8_t *data, size_t size, uint32_t limit, int *width, int *height,
                       char message[CPNG_MESSAGE_SIZE]);

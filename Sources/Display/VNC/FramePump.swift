@@ -29,7 +29,7 @@ public final class FramePump: @unchecked Sendable {
   // SAFETY: `frame` and `everything` belong to the display thread; what follows them is read and
   // written with `monitor` held.
   private let source: any FrameSource
-  private let frame = Frame(size: FrameSize(width: 1, height: 1))
+  private let frame = Frame(size: FramePump.idleSize)
   private var everything = true
 
   private let monitor = Monitor()
@@ -48,6 +48,10 @@ public final class FramePump: @unchecked Sendable {
   /// The source told of a change since the last look.
   private let changed = Atomic<Bool>(false)
 
+  /// The shadow frame's size while nobody looks.
+  private static let idleSize = FrameSize(width: 1, height: 1)
+  /// What viewers see of a machine that shows nothing yet: an empty text screen.
+  private static let blankSize = FrameSize(width: 720, height: 400)
   /// The most rectangles that one update marks; more become their bounding box.
   static let damageLimit = 50
 
@@ -163,7 +167,7 @@ public final class FramePump: @unchecked Sendable {
   /// Nobody looks: the shadow frame's memory is given back. Lock held.
   private func releaseFrame() {
     unwatched = false
-    frame.resize(FrameSize(width: 1, height: 1))
+    frame.resize(FramePump.idleSize)
     picture = Picture(memory: frame.memory, size: frame.size)
     everything = true
   }
@@ -173,6 +177,7 @@ public final class FramePump: @unchecked Sendable {
     let start = Monitor.monotonic()
     monitor.unlock()
     changed.store(false, ordering: .releasing)
+    if frame.size == FramePump.idleSize { frame.resize(FramePump.blankSize) }
     let update = source.update(frame, everything: everything)
     everything = false
     monitor.lock()

@@ -110,6 +110,20 @@ private final class Watcher: PictureViewer {
     }
   }
 
+  @Test func machineThatShowsNothingYetIsABlackScreen() throws {
+    final class Nothing: FrameSource {
+      func update(_ frame: Frame, everything: Bool) -> FrameUpdate { FrameUpdate() }
+      func capture() -> Frame { Frame(size: FrameSize(width: 1, height: 1)) }
+      func setChangeHandler(_ handler: @escaping @Sendable () -> Void) {}
+    }
+    let pump = FramePump(source: Nothing())
+    try pump.start()
+    defer { pump.stop() }
+    let picture = try #require(pump.currentPicture())
+    #expect(picture.size == FrameSize(width: 720, height: 400))
+    #expect(picture.memory.pixels[720 * 400 - 1] == 0)
+  }
+
   @Test func stoppedPumpHasNoPicture() throws {
     let pump = FramePump(source: FakeSource())
     try pump.start()
