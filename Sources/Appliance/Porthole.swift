@@ -15,6 +15,5 @@ struct Porthole: ParsableCommand {
     subcommands: [
       RunCommand.self, ScreenshotCommand.self, TextCommand.self, TypeCommand.self, KeyCommand.self,
       ListCommand.self, ResetCommand.self, StopCommand.self, GuestCommand.self, DoctorCommand.self,
-      GuestCommand.self,
     ])
 }
