@@ -71,6 +71,9 @@ final class GuestRun: @unchecked Sendable {
     return reason
   }
 
+  /// Whether ``waitForEnd()`` has returned.
+  var hasEnded: Bool { finished.isSet }
+
   /// Stops the machine and waits.
   @discardableResult
   func stop() -> StopReason {
