@@ -83,9 +83,16 @@ final class VideoRig {
     return [UInt8(value >> 8), UInt8(value & 0xFF)]
   }
 
-  /// How many pixels of the picture are not black.
-  func litPixels() -> Int {
+  /// The pixels of the picture as it is now, row by row.
+  func pixels() -> [UInt32] {
     let frame = adapter.capture()
-    return (0..<(frame.size.width * frame.size.height)).count { frame.pixels[$0] != 0 }
+    // SAFETY: the frame lives until its pixels are copied.
+    return withExtendedLifetime(frame) {
+      [UInt32](
+        UnsafeBufferPointer(start: frame.pixels, count: frame.size.width * frame.size.height))
+    }
   }
+
+  /// How many pixels of the picture are not black.
+  func litPixels() -> Int { pixels().count { $0 != 0 } }
 }
