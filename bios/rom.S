@@ -29,6 +29,7 @@ rom:
 
   .org rom + BIOS_TRAP_SLOTS
 slots:
+  .set slot_number, 0
   .rept BIOS_SLOT_FIRST_INTERNAL
   .balign BIOS_TRAP_SLOT_SIZE
 7:
@@ -36,10 +37,15 @@ slots:
   jc 8f
   iret
 8:
+  .if slot_number == 0x16
+  jmp wait_for_key
+  .else
   sti
   hlt
   cli
   jmp 7b
+  .endif
+  .set slot_number, slot_number + 1
   .endr
 
 // Slots that the ROM calls itself return near. POST's jumps, since it must not touch the stack of a
@@ -58,6 +64,24 @@ slots:
 
   .org SLOT(0x100)
 #include "handlers.h"
+
+// What most idle programs do all the time: INT 16h waits for a key. The buffer is looked at here, so
+// that a tick of the timer costs no trap.
+wait_for_key:
+  push %ds
+  push %ax
+  mov $0x40, %ax
+  mov %ax, %ds
+1:
+  sti
+  hlt
+  cli
+  mov 0x1A, %ax
+  cmp 0x1C, %ax
+  je 1b
+  pop %ax
+  pop %ds
+  jmp SLOT(0x16)
 
 // ---- Fonts and video tables, filled in when the image is made ------------------------------------
 

@@ -74,15 +74,40 @@ uint32_t ckvm_failed_instruction(const struct kvm_run *run, uint8_t bytes[15]) {
   return count;
 }
 
-static _Thread_local struct kvm_run *volatile current_run;
+static _Thread_local uint8_t *volatile exit_flag;
+static _Thread_local volatile bool was_kicked;
 
 static int kick_signal(void) { return SIGRTMIN; }
 
 static void kicked(int signal) {
   (void)signal;
-  struct kvm_run *run = current_run;
-  if (run) ckvm_set_immediate_exit(run, 1);
+  uint8_t *flag = exit_flag;
+  was_kicked = true;
+  if (flag) __atomic_store_n(flag, 1, __ATOMIC_SEQ_CST);
 }
+
+bool ckvm_take_kick(void) {
+  bool kicked = was_kicked;
+  // A kick between these two lines has set the exit flag as well: guest code is left at once.
+  if (kicked) was_kicked = false;
+  return kicked;
+}
+
+int ckvm_kick_timer_create(void) {
+  struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = kick_signal()};
+  event._sigev_un._tid = gettid();
+  timer_t timer;
+  if (timer_create(CLOCK_MONOTONIC, &event, &timer) < 0) return -errno;
+  return (int)(intptr_t)timer;
+}
+
+void ckvm_kick_timer_arm(int timer, uint64_t deadline) {
+  struct itimerspec time = {.it_value = {.tv_sec = (time_t)(deadline / 1000000000u),
+                                         .tv_nsec = (long)(deadline % 1000000000u)}};
+  timer_settime((timer_t)(intptr_t)timer, TIMER_ABSTIME, &time, NULL);
+}
+
+void ckvm_kick_timer_delete(int timer) { timer_delete((timer_t)(intptr_t)timer); }
 
 int ckvm_install_kick_handler(void) {
   struct sigaction action = {.sa_handler = kicked};
@@ -90,7 +115,7 @@ int ckvm_install_kick_handler(void) {
   return sigaction(kick_signal(), &action, NULL) < 0 ? -errno : 0;
 }
 
-void ckvm_set_current_run(struct kvm_run *run) { current_run = run; }
+void ckvm_set_exit_flag(uint8_t *flag) { exit_flag = flag; }
 
 int ckvm_send_kick(pthread_t thread) { return -pthread_kill(thread, kick_signal()); }
 

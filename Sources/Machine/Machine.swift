@@ -46,7 +46,8 @@ public final class Machine: @unchecked Sendable {
       processors.append(
         VirtualCPU(
           index: index, processor: processor, gate: parts.control.gate, owner: self,
-          externalInterrupts: index == 0 ? parts.pic : nil))
+          externalInterrupts: index == 0 ? parts.pic : nil,
+          clock: index == 0 ? parts.clock : nil))
     }
     parts.control.attach(processors)
   }
@@ -54,7 +55,6 @@ public final class Machine: @unchecked Sendable {
   /// Powers on: starts the threads and lets the vCPUs run from the reset vector.
   public func start() throws {
     for device in parts.devices { device.reset() }
-    try parts.clock.start()
     try parts.serial.start()
     try vncServer?.start()
     for processor in processors { try processor.start() }
@@ -66,7 +66,7 @@ public final class Machine: @unchecked Sendable {
   public func requestStop(_ reason: StopReason) { parts.control.requestStop(reason) }
 
   /// Asks for a reset, as the button on the case does.
-  public func reset() { parts.control.requestReset() }
+  public func reset() { parts.control.requestReset(.machine) }
 
   /// Waits until the machine has stopped, its images are flushed and its threads have ended.
   public func waitUntilStopped() -> StopReason {
@@ -94,19 +94,28 @@ public final class Machine: @unchecked Sendable {
   private func live() {
     while true {
       switch parts.control.nextRequest() {
-      case .reset: carryOutReset()
+      case .reset(let kind): carryOutReset(kind)
       case .stop: return shutDown()
       }
     }
   }
 
-  private func carryOutReset() {
+  /// What a program leaves in the CMOS memory's shutdown byte when it resets the processor only to
+  /// get out of protected mode (IBM PC/AT Technical Reference, "Shutdown byte"): POST then goes on
+  /// with the program, which needs its devices as they are.
+  private static let shutdownIndex: UInt8 = 0x0F
+  private static let resumingShutdowns: [UInt8] = [0x05, 0x09, 0x0A]
+
+  private func carryOutReset(_ kind: MachineControl.ResetKind) {
     parts.control.gate.close()
     parts.control.kickAll()
     parts.control.gate.waitUntilAllStand()
-    parts.memory.setGate(open: true)
-    for device in parts.devices { device.reset() }
-    parts.input.releaseEverything()
+    let resumes = Self.resumingShutdowns.contains(parts.rtc.readCMOS(Self.shutdownIndex))
+    if kind == .machine || !resumes {
+      parts.memory.setGate(open: true)
+      for device in parts.devices { device.reset() }
+      parts.input.releaseEverything()
+    }
     for processor in processors { processor.reset() }
     parts.control.gate.open()
   }
@@ -146,7 +155,7 @@ extension Machine: VirtualCPUOwner {
     switch exit {
     case .shutdown where configuration.onTripleFault == .reset:
       log("vCPU \(index) had a triple fault; the desktop resets")
-      parts.control.requestReset()
+      parts.control.requestReset(.processors)
     case .shutdown: parts.control.requestStop(.tripleFault)
     case .unsupported(let instruction):
       parts.control.requestStop(.failed(instruction.description))

@@ -46,6 +46,10 @@ struct MachineBuilder {
     try bus.register(ioapic, at: MemoryMap.ioapic)
 
     var devices: [any Device] = [pic, ioapic]
+    let rtc = MC146818(
+      clock: clock, irq8: interrupts.line(MemoryMap.rtcIRQ), wallTime: { Int64(time(nil)) })
+    try ports.register(rtc, at: MemoryMap.rtc)
+    devices.append(rtc)
     devices += try addTimers(interrupts)
     let serial = try addSerial(interrupts)
     devices.append(serial.uart)
@@ -61,7 +65,7 @@ struct MachineBuilder {
       video: VideoBIOS(adapter: video, space: space), disk: disk)
     return MachineParts(
       clock: clock, ports: ports, space: space, hypervisor: hypervisor, control: control,
-      memory: memory, pic: pic, ioapic: ioapic, devices: devices, video: video,
+      memory: memory, pic: pic, ioapic: ioapic, rtc: rtc, devices: devices, video: video,
       serial: serial.backend,
       input: InputHub(keyboard), disk: disk, firmware: firmware)
   }
@@ -145,12 +149,9 @@ struct MachineBuilder {
   private func addTimers(_ interrupts: ISAInterrupts) throws -> [any Device] {
     let pit = I8254(clock: clock, irq0: interrupts.line(MemoryMap.timerIRQ))
     let portB = SystemControlPortB(clock: clock, timer: pit)
-    let rtc = MC146818(
-      clock: clock, irq8: interrupts.line(MemoryMap.rtcIRQ), wallTime: { Int64(time(nil)) })
     try ports.register(pit, at: MemoryMap.pit)
     try ports.register(portB, at: MemoryMap.systemControlB)
-    try ports.register(rtc, at: MemoryMap.rtc)
-    return [pit, portB, rtc]
+    return [pit, portB]
   }
 
   private func addSerial(
@@ -174,7 +175,7 @@ struct MachineBuilder {
       irq12: interrupts.line(MemoryMap.mouseIRQ),
       outputs: I8042.Outputs(
         a20Changed: { [memory] in memory.setGate(open: $0) },
-        resetRequested: { [unowned control] in control.requestReset() }))
+        resetRequested: { [unowned control] in control.requestReset(.processors) }))
     try ports.register(controller.dataPort, at: MemoryMap.keyboardData)
     try ports.register(controller.commandPort, at: MemoryMap.keyboardCommand)
     return controller
@@ -183,10 +184,12 @@ struct MachineBuilder {
   private func addControlPorts(
     memory: MachineMemory, control: MachineControl
   ) throws -> [any Device] {
-    let reset: @Sendable () -> Void = { [unowned control] in control.requestReset() }
     let portA = SystemControlPortA(
-      a20Changed: { [memory] in memory.setGate(open: $0) }, resetRequested: reset)
-    let resetControl = ResetControl(resetRequested: reset)
+      a20Changed: { [memory] in memory.setGate(open: $0) },
+      resetRequested: { [unowned control] in control.requestReset(.processors) })
+    let resetControl = ResetControl(resetRequested: { [unowned control] in
+      control.requestReset(.machine)
+    })
     let post = POSTCodePort()
     try ports.register(portA, at: MemoryMap.systemControlA)
     try ports.register(resetControl, at: MemoryMap.resetControl)

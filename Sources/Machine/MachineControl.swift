@@ -8,13 +8,21 @@ final class MachineControl: @unchecked Sendable {
   // SAFETY: `processors` is written once, before any thread that reads it exists. What follows
   // `monitor` is read and written with it held.
   /// What the machine's thread is asked to do.
-  enum Request { case reset, stop(StopReason) }
+  enum Request { case reset(ResetKind), stop(StopReason) }
+
+  /// What a reset reaches.
+  enum ResetKind {
+    /// The processors alone: the keyboard controller's and port 92h's line, and a triple fault.
+    case processors
+    /// All of the machine: the button on the case, and port CF9h.
+    case machine
+  }
 
   let gate: RunGate
   private var processors: [VirtualCPU] = []
 
   private let monitor = Monitor()
-  private var resetRequested = false
+  private var resetRequested: ResetKind?
   private var stopReason: StopReason?
   private var finished = false
 
@@ -29,11 +37,12 @@ final class MachineControl: @unchecked Sendable {
   /// Makes every vCPU come out of guest code and look at the gate.
   func kickAll() { for processor in processors { processor.kick() } }
 
-  func requestReset() {
+  /// A reset of all outranks one of the processors that was asked for with it.
+  func requestReset(_ kind: ResetKind) {
     gate.close()
     kickAll()
     monitor.withLock {
-      resetRequested = true
+      if resetRequested != .machine { resetRequested = kind }
       monitor.broadcast()
     }
   }
@@ -51,10 +60,14 @@ final class MachineControl: @unchecked Sendable {
   /// Sleeps until something is asked for. Stopping goes first.
   func nextRequest() -> Request {
     monitor.withLock {
-      while !resetRequested && stopReason == nil { monitor.wait() }
-      if let stopReason { return .stop(stopReason) }
-      resetRequested = false
-      return .reset
+      while true {
+        if let stopReason { return .stop(stopReason) }
+        if let kind = resetRequested {
+          resetRequested = nil
+          return .reset(kind)
+        }
+        monitor.wait()
+      }
     }
   }
 

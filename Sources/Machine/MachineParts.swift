@@ -14,6 +14,7 @@ struct MachineParts: Sendable {
   let memory: MachineMemory
   let pic: I8259Pair
   let ioapic: IOAPIC
+  let rtc: MC146818
   /// Every device, in the order in which they are reset, saved and restored.
   let devices: [any Device]
   let video: VideoAdapter

@@ -96,11 +96,21 @@ static inline void ckvm_set_immediate_exit(struct kvm_run *run, uint8_t value) {
   __atomic_store_n(&run->immediate_exit, value, __ATOMIC_SEQ_CST);
 }
 
-// The kick: a signal whose handler sets immediate_exit of the vCPU that the receiving thread runs,
-// so that it is not lost when it lands just before KVM_RUN.
+// The kick: a signal whose handler sets the exit flag of the vCPU that the receiving thread runs
+// (immediate_exit of its kvm_run, or what another engine looks at), so that it is not lost when it
+// lands just before guest code is entered.
 int ckvm_install_kick_handler(void);
-// Says which kvm_run the calling thread runs; NULL when it runs none any more.
-void ckvm_set_current_run(struct kvm_run *run);
+// Says which exit flag the calling thread's kicks set; NULL when it runs no vCPU any more.
+void ckvm_set_exit_flag(uint8_t *flag);
+static inline uint8_t *ckvm_exit_flag(struct kvm_run *run) { return &run->immediate_exit; }
+// Whether the calling thread was kicked since it last asked, by anybody or by its timer.
+bool ckvm_take_kick(void);
+
+// A timer on CLOCK_MONOTONIC that kicks the calling thread. Returns its number or -errno.
+int ckvm_kick_timer_create(void);
+// Arms it for the absolute time `deadline` (nanoseconds); 0 disarms it.
+void ckvm_kick_timer_arm(int timer, uint64_t deadline);
+void ckvm_kick_timer_delete(int timer);
 int ckvm_send_kick(pthread_t thread);
 
 // A memory file of `size` bytes. Returns the descriptor or -errno.

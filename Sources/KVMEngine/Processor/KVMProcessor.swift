@@ -65,7 +65,7 @@ public final class KVMProcessor: Processor, @unchecked Sendable {
 
   public func attachToCurrentThread() {
     thread = pthread_self()
-    ckvm_set_current_run(shared)
+    ckvm_set_exit_flag(ckvm_exit_flag(shared))
   }
 
   // MARK: Running

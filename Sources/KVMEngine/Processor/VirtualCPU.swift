@@ -1,3 +1,4 @@
+import CKVM
 import Synchronization
 
 /// What a vCPU's run loop hands to the machine around it, on the vCPU's thread.
@@ -32,20 +33,25 @@ public final class VirtualCPU: @unchecked Sendable {
   private let gate: RunGate
   private unowned let owner: any VirtualCPUOwner
   private let externalInterrupts: (any ExternalInterruptSource)?
+  private let clock: MachineClock?
   private let kicked = Atomic<Bool>(false)
   private let resetRequested = Atomic<Bool>(false)
   private var thread: Thread?
 
-  /// - Parameter externalInterrupts: the 8259 pair, for vCPU 0; nil for the others.
+  /// - Parameters:
+  ///   - externalInterrupts: the 8259 pair, for vCPU 0; nil for the others.
+  ///   - clock: the machine's clock, for vCPU 0, whose thread then calls the timers' handlers: a tick
+  ///     wakes one thread, not two. Nil for the others.
   public init(
     index: Int, processor: any Processor, gate: RunGate, owner: any VirtualCPUOwner,
-    externalInterrupts: (any ExternalInterruptSource)?
+    externalInterrupts: (any ExternalInterruptSource)?, clock: MachineClock?
   ) {
     self.index = index
     self.processor = processor
     self.gate = gate
     self.owner = owner
     self.externalInterrupts = externalInterrupts
+    self.clock = clock
   }
 
   /// Starts the thread; it waits at the gate until that is opened.
@@ -71,15 +77,19 @@ public final class VirtualCPU: @unchecked Sendable {
 
   private func loop() {
     processor.attachToCurrentThread()
-    guard gate.pass() else { return }
+    clock?.attachToCurrentThread()
+    var exit = ProcessorExit.kicked
     while true {
       processor.clearExitRequest()
-      if kicked.exchange(false, ordering: .sequentiallyConsistent) {
+      let signalled = ckvm_take_kick()
+      if kicked.exchange(false, ordering: .sequentiallyConsistent) || signalled || exit == .kicked {
         guard gate.pass() else { return }
         if resetRequested.exchange(false, ordering: .acquiring) { restart() }
+        clock?.runDueTimers()
       }
       deliverExternalInterrupt()
-      handle(processor.run())
+      exit = processor.run()
+      handle(exit)
     }
   }
 

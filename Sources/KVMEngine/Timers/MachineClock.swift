@@ -1,5 +1,11 @@
+import CKVM
+
 /// The clock of a running machine: CLOCK_MONOTONIC from the machine's start, minus what it spent
-/// paused, and one thread named `timer` that calls the handlers of timers whose deadline came.
+/// paused.
+///
+/// The handlers of timers whose deadline came are called by one thread: the one that was given by
+/// ``attachToCurrentThread()``, which a signal tells when to call ``runDueTimers()``, or one of the
+/// clock's own, named `timer`.
 ///
 /// Lock order: a device's lock comes before the clock's, since devices arm timers with their lock
 /// held; handlers are called with the clock's lock released.
@@ -13,6 +19,8 @@ public final class MachineClock: Clock, @unchecked Sendable {
   private var stopping = false
   /// What the thread sleeps towards, so that arming a later timer need not wake it.
   private var sleepingUntil = UInt64.max
+  /// The host's timer that signals the attached thread; negative where none is attached.
+  private var kickTimer: Int32 = -1
 
   private final class Timer: DeviceTimer, @unchecked Sendable {
     // SAFETY: `deadline` is read and written with the clock's monitor held.
@@ -34,7 +42,45 @@ public final class MachineClock: Clock, @unchecked Sendable {
   /// - Parameter elapsed: nanoseconds that have passed already, for a machine that is restored.
   public init(elapsed: UInt64 = 0) { origin &-= elapsed }
 
-  /// Starts the thread. Timers armed before run late rather than never.
+  deinit { if kickTimer >= 0 { ckvm_kick_timer_delete(kickTimer) } }
+
+  /// Makes the calling thread the one that runs timers: it is kicked when one is due, and then calls
+  /// ``runDueTimers()``. Where the host gives no timer, a thread of the clock's own does it.
+  public func attachToCurrentThread() {
+    let timer = ckvm_kick_timer_create()
+    guard timer >= 0 else {
+      try? start()
+      return
+    }
+    monitor.withLock {
+      kickTimer = timer
+      armKickTimer()
+    }
+  }
+
+  /// Calls the handlers of all timers that are due. Only on the attached thread.
+  public func runDueTimers() {
+    monitor.lock()
+    guard kickTimer >= 0 else { return monitor.unlock() }
+    while pausedAt == nil, !stopping, let due = takeDue(machineTime) {
+      monitor.unlock()
+      due.handler()
+      monitor.lock()
+    }
+    armKickTimer()
+    monitor.unlock()
+  }
+
+  /// Arms the host's timer for the earliest deadline. Lock held.
+  private func armKickTimer() {
+    var next = UInt64.max
+    for timer in timers { next = min(next, timer.deadline ?? .max) }
+    guard next != sleepingUntil else { return }
+    sleepingUntil = next
+    ckvm_kick_timer_arm(kickTimer, next == .max || pausedAt != nil ? 0 : origin &+ next)
+  }
+
+  /// Starts the clock's own thread. Timers armed before run late rather than never.
   public func start() throws(HostError) {
     thread = try Thread(name: "timer") { [unowned self] in self.runTimers() }
   }
@@ -43,6 +89,7 @@ public final class MachineClock: Clock, @unchecked Sendable {
   public func stop() {
     monitor.withLock {
       stopping = true
+      if kickTimer >= 0 { ckvm_kick_timer_arm(kickTimer, 0) }
       monitor.broadcast()
     }
     thread?.join()
@@ -54,7 +101,9 @@ public final class MachineClock: Clock, @unchecked Sendable {
   /// Stops time, for a paused machine. Does nothing where it stands still already.
   public func pause() {
     monitor.withLock {
-      if pausedAt == nil { pausedAt = Monitor.monotonic() }
+      guard pausedAt == nil else { return }
+      pausedAt = Monitor.monotonic()
+      rearm()
     }
   }
 
@@ -64,8 +113,16 @@ public final class MachineClock: Clock, @unchecked Sendable {
       guard let paused = pausedAt else { return }
       origin &+= Monitor.monotonic() &- paused
       pausedAt = nil
+      rearm()
       monitor.broadcast()
     }
+  }
+
+  /// Sets the host's timer anew, since what its deadline means has changed. Lock held.
+  private func rearm() {
+    guard kickTimer >= 0 else { return }
+    sleepingUntil = .max - 1
+    armKickTimer()
   }
 
   public func makeTimer(
@@ -81,7 +138,8 @@ public final class MachineClock: Clock, @unchecked Sendable {
   private func arm(_ timer: Timer, at deadline: UInt64) {
     monitor.withLock {
       timer.deadline = deadline
-      if deadline < sleepingUntil { monitor.broadcast() }
+      guard deadline < sleepingUntil else { return }
+      if kickTimer >= 0 { armKickTimer() } else { monitor.broadcast() }
     }
   }
 
