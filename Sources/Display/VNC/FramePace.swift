@@ -48,6 +48,12 @@ struct FramePace: Equatable {
     return due
   }
 
+  /// Whether the last look lies so long back that somebody who asks for the picture as it is now
+  /// should wait for another one.
+  func isStale(at now: UInt64) -> Bool {
+    lastTick.map { $0 &+ FramePace.inputInterval <= now } ?? true
+  }
+
   private var lookTime: UInt64? {
     nextLook < FramePace.looks.count ? inputAt &+ FramePace.looks[nextLook] : nil
   }

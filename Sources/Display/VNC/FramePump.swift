@@ -107,6 +107,12 @@ public final class FramePump: @unchecked Sendable {
     }
   }
 
+  /// Looks at the picture unless that was done a moment ago, however many ask. Waits for the display
+  /// thread.
+  func bringUpToDate() {
+    if monitor.withLock({ pace.isStale(at: Monitor.monotonic()) }) { _ = currentPicture() }
+  }
+
   /// Shows the picture to one more viewer.
   func attach(_ viewer: any PictureViewer) {
     monitor.withLock {

@@ -176,6 +176,8 @@ final class Viewer: PictureViewer, @unchecked Sendable {
     while let byte = socket.peekByte(), let message = Message(rawValue: byte) {
       switch message {
       case .framebufferUpdateRequest:
+        // The whole picture goes out at once: it must not be the one of this viewer's last request.
+        if asksForEverything() { pump.bringUpToDate() }
         cvnc_process(viewer)
         monitor.withLock { monitor.broadcast() }
         pump.noteRequest()
@@ -194,6 +196,11 @@ final class Viewer: PictureViewer, @unchecked Sendable {
       }
       guard cvnc_state(viewer) == CVNC_NORMAL else { return }
     }
+  }
+
+  /// Whether the FramebufferUpdateRequest that comes next (7.5.3) is not incremental.
+  private func asksForEverything() -> Bool {
+    socket.peek(2, until: messageDeadline).map { $0[1] == 0 } ?? false
   }
 
   /// When a message that has begun must be complete.

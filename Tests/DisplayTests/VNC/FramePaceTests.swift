@@ -55,4 +55,12 @@ import Testing
     pace.ticked(at: start, found: false, nextChange: 3_000_000)
     #expect(pace.due(changed: false) == start + 3_000_000)
   }
+
+  @Test func pictureIsStaleAFewMillisecondsAfterTheLastLook() {
+    var pace = FramePace()
+    #expect(pace.isStale(at: start))
+    pace.ticked(at: start, found: false, nextChange: nil)
+    #expect(!pace.isStale(at: start + FramePace.inputInterval - 1))
+    #expect(pace.isStale(at: start + FramePace.inputInterval))
+  }
 }

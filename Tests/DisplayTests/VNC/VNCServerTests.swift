@@ -92,6 +92,21 @@ final class RunningServer {
     try client.waitFor(0x00FF00, x: 5, y: 6)
   }
 
+  @Test(arguments: [true, false])
+  func viewerThatAsksRarelyGetsThePictureAsItIsNow(announced: Bool) throws {
+    let running = try RunningServer()
+    let client = try running.client()
+    try client.start()
+    try client.waitFor(0x102030, x: 0, y: 0, firstIncremental: false)
+    for color: UInt32 in [0x00FF00, 0x0000FF, 0xFF0000] {
+      running.source.paint(dot, color, announced: announced)
+      pause(milliseconds: 20)
+      client.request(incremental: false)
+      _ = try client.update()
+      #expect(client.pixels[6 * 64 + 5] == color)
+    }
+  }
+
   @Test func stillScreenSendsNothing() throws {
     let running = try RunningServer()
     let client = try running.client()
