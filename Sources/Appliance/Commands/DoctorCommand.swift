@@ -36,7 +36,7 @@ struct DoctorCommand: ParsableCommand {
     lines.append(
       missing.isEmpty
         ? "Desktops run on this host."
-        : "Desktops cannot run on this host: \(missing.joined(separator: ", ")) missing.")
+        : "Desktops cannot run on this host, for want of: \(missing.joined(separator: ", ")).")
     return lines.joined(separator: "\n")
   }
 

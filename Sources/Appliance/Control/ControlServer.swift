@@ -11,9 +11,16 @@ final class ControlServer: Sendable {
   private let path: String
   private let listener: Int32
   private let dispatcher: ControlDispatcher
-  private let connections = Mutex(0)
+  private let connections = Mutex(Connections())
   private let stopping = Atomic(false)
   private let thread = Mutex<KVMEngine.Thread?>(nil)
+
+  /// The connections' threads. Only the listener's thread adds them, and joins those that are done.
+  private struct Connections {
+    var last = 0
+    var running: Set<Int> = []
+    var threads: [Int: KVMEngine.Thread] = [:]
+  }
 
   /// Takes over `listener`, a listening socket at `path`.
   init(owning listener: Int32, path: String, desktop: any DesktopControl) {
@@ -61,20 +68,42 @@ final class ControlServer: Sendable {
     guard peer == geteuid() || peer == 0 else {
       return refuse(stream, .notAllowed, "this desktop belongs to another user")
     }
-    let admitted = connections.withLock { count in
-      guard count < ControlProtocol.mostConnections else { return false }
-      count += 1
-      return true
-    }
-    guard admitted else {
+    joinFinished()
+    guard let number = takePlace() else {
       return refuse(stream, .busy, "too many control connections at a time; try again")
     }
     let connection = SendableStream(stream: stream)
-    let started = try? KVMEngine.Thread(name: "control-client") { [self] in
+    let thread = try? KVMEngine.Thread(name: "control-client") { [self] in
       serve(connection.stream)
-      connections.withLock { $0 -= 1 }
+      connections.withLock { _ = $0.running.remove(number) }
     }
-    if started == nil { connections.withLock { $0 -= 1 } }
+    connections.withLock { connections in
+      if let thread {
+        connections.threads[number] = thread
+      } else {
+        connections.running.remove(number)
+      }
+    }
+  }
+
+  /// A number for one more connection; nil where there are too many.
+  private func takePlace() -> Int? {
+    connections.withLock { connections in
+      guard connections.running.count < ControlProtocol.mostConnections else { return nil }
+      connections.last &+= 1
+      connections.running.insert(connections.last)
+      return connections.last
+    }
+  }
+
+  private func joinFinished() {
+    let finished = connections.withLock { connections in
+      let running = connections.running
+      let finished = connections.threads.filter { !running.contains($0.key) }
+      for number in finished.keys { connections.threads[number] = nil }
+      return finished.values
+    }
+    for thread in finished { thread.join() }
   }
 
   /// Hands a stream to the one thread that uses it from then on.

@@ -101,6 +101,36 @@ import Testing
     }
   }
 
+  @Test func connectionsThatEndedLeaveNoThreadBehind() throws {
+    try withServer { directory in
+      for _ in 0..<200 {
+        let stream = try raw(directory)
+        #expect(try ask(stream, #"{"v":1,"method":"status"}"#).error == nil)
+      }
+      // Threads that ended but were not joined keep their stacks: 512 KiB each.
+      #expect(try Self.mapped(ofSize: 512) < 40)
+    }
+  }
+
+  /// How many mappings of this process have about `size` KiB.
+  private static func mapped(ofSize size: Int) throws -> Int {
+    let descriptor = open("/proc/self/maps", O_RDONLY)
+    try #require(descriptor >= 0)
+    defer { close(descriptor) }
+    var text: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 65_536)
+    while true {
+      let count = read(descriptor, &buffer, buffer.count)
+      if count <= 0 { break }
+      text += buffer.prefix(count)
+    }
+    return String(decoding: text, as: UTF8.self).split(separator: "\n").filter { line in
+      let ends = line.prefix { $0 != " " }.split(separator: "-").compactMap { Int($0, radix: 16) }
+      guard ends.count == 2 else { return false }
+      return (size...(size + 16)).contains((ends[1] - ends[0]) / 1024)
+    }.count
+  }
+
   @Test func stopAnswersAndThenStops() throws {
     let desktop = FakeDesktop()
     try withServer(desktop) { directory in
