@@ -49,12 +49,15 @@ public struct FloppyGeometry: Sendable, Equatable, Codable {
   public static let maximumSectors: UInt64 = 83 * 2 * 36
 
   /// The format of an image of `sectorCount` sectors whose first one is `firstSector`: by its FAT
-  /// volume where that says something sensible, else the smallest format that holds it.
+  /// volume where that says something sensible, else by its size. An image of no format's size is
+  /// the beginning of a 1.44 MB diskette, as those of boot code alone are, or of a larger one.
   /// - Returns: nil where no diskette is that large.
   public init?(sectorCount: UInt64, firstSector: [UInt8]) {
     guard sectorCount <= Self.maximumSectors else { return nil }
-    let bySize = Self.formats.first { $0.chs.sectorCount >= sectorCount }
-    let isExact = bySize?.chs.sectorCount == sectorCount
+    let exact = Self.formats.first { $0.chs.sectorCount == sectorCount }
+    let isExact = exact != nil
+    let least = max(sectorCount, Self.usual.chs.sectorCount)
+    let bySize = exact ?? Self.formats.first { $0.chs.sectorCount >= least }
     if let said = Self(volume: firstSector, holding: isExact ? 0 : sectorCount),
       !isExact || said.chs.sectorCount >= sectorCount
     {

@@ -16,8 +16,8 @@ import Testing
     let path = files.make("boot.bin", [UInt8](repeating: 0x90, count: 300))
     let drive = try Drive(DriveDescription(kind: .floppy, path: path))
     let medium = try #require(drive.medium)
-    #expect(medium.image.sectorCount == 320)
-    #expect(try medium.image.bytes(sector: 319) == [UInt8](repeating: 0, count: 512))
+    #expect(medium.image.sectorCount == 2880)
+    #expect(try medium.image.bytes(sector: 2879) == [UInt8](repeating: 0, count: 512))
     #expect(medium.notes.count == 1)
   }
 
@@ -69,13 +69,13 @@ import Testing
     let medium = try Medium(floppy: [UInt8](repeating: 7, count: 700), name: "demo")
     let drive = Drive(.floppy, medium: medium)
     let image = try #require(drive.medium?.image)
-    #expect(image.sectorCount == 320)
+    #expect(image.sectorCount == 2880)
     #expect(try image.bytes(sector: 1)[187...188] == [7, 0])
     try [UInt8](repeating: 9, count: 512).withUnsafeBytes {
-      try image.write(sector: 319, count: 1, from: $0)
+      try image.write(sector: 2879, count: 1, from: $0)
     }
-    #expect(try image.bytes(sector: 319) == [UInt8](repeating: 9, count: 512))
-    #expect(throws: ImageError.self) { try image.bytes(sector: 320) }
+    #expect(try image.bytes(sector: 2879) == [UInt8](repeating: 9, count: 512))
+    #expect(throws: ImageError.self) { try image.bytes(sector: 2880) }
     #expect(throws: ImageError.self) {
       try Medium(floppy: [UInt8](repeating: 7, count: 4 << 20), name: "demo")
     }

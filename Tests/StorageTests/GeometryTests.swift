@@ -18,13 +18,14 @@ import Testing
     #expect(format.chs == CHSGeometry(cylinders: cylinders, heads: heads, sectors: sectors))
   }
 
-  @Test func takesTheSmallestFormatThatHoldsAnOddSize() {
+  @Test func takesAnOddSizeForTheBeginningOfAUsualOrLargerDiskette() {
     func chs(_ sectors: UInt64) -> CHSGeometry? {
       FloppyGeometry(sectorCount: sectors, firstSector: bytes(512, []))?.chs
     }
-    #expect(chs(1) == CHSGeometry(cylinders: 40, heads: 1, sectors: 8))
-    #expect(chs(1441) == CHSGeometry(cylinders: 80, heads: 2, sectors: 15))
+    #expect(chs(1) == CHSGeometry(cylinders: 80, heads: 2, sectors: 18))
+    #expect(chs(1441) == CHSGeometry(cylinders: 80, heads: 2, sectors: 18))
     #expect(chs(2500) == CHSGeometry(cylinders: 80, heads: 2, sectors: 18))
+    #expect(chs(2881) == CHSGeometry(cylinders: 80, heads: 2, sectors: 21))
     #expect(chs(5900) == CHSGeometry(cylinders: 83, heads: 2, sectors: 36))
     #expect(chs(5977) == nil)
   }
