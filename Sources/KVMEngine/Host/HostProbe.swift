@@ -171,7 +171,7 @@ private final class Trial {
     registers.rcx = rcx
     registers.rsp = 0x7000
     processor.setRegisters(registers)
-    processor.clearExitRequest()
+    processor.beginRun()
     return processor.run()
   }
 

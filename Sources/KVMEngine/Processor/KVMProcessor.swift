@@ -104,10 +104,12 @@ public final class KVMProcessor: Processor, @unchecked Sendable {
     _ = ckvm_send_kick(thread)
   }
 
-  public func clearExitRequest() {
+  public func beginRun() {
     ckvm_set_immediate_exit(shared, 0)
     insideRun.store(true, ordering: .sequentiallyConsistent)
   }
+
+  public func cancelRun() { insideRun.store(false, ordering: .relaxed) }
 
   // MARK: Ports and device memory
 

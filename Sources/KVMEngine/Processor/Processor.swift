@@ -32,10 +32,14 @@ public protocol Processor: AnyObject {
   /// Runs guest code until something outside the processor is needed.
   func run() -> ProcessorExit
 
-  /// Makes a ``run()`` that is under way, or the next one, come back with `.kicked`. Any thread.
+  /// Between ``beginRun()`` and the end of the ``run()`` that follows: makes that come back with
+  /// `.kicked`. At any other time nothing. Any thread.
   func requestExit()
-  /// Forgets what ``requestExit()`` asked. Called by the run loop before it looks for work.
-  func clearExitRequest()
+  /// Forgets earlier requests to exit; later ones count. The run loop looks for work after this and
+  /// before ``run()``, so that whoever leaves work and then calls ``requestExit()`` is never missed.
+  func beginRun()
+  /// Takes ``beginRun()`` back: there was work.
+  func cancelRun()
 
   /// Whether the guest would take an external interrupt at this moment.
   var canAcceptInterrupt: Bool { get }

@@ -78,24 +78,24 @@ public final class VirtualCPU: @unchecked Sendable {
   private func loop() {
     processor.attachToCurrentThread()
     clock?.attachToCurrentThread()
-    var exit = ProcessorExit.kicked
+    var cameOutByKick = true
     while true {
-      processor.clearExitRequest()
+      processor.beginRun()
       let signalled = ckvm_take_kick()
-      if kicked.exchange(false, ordering: .sequentiallyConsistent) || signalled || exit == .kicked {
+      if kicked.exchange(false, ordering: .sequentiallyConsistent) || signalled || cameOutByKick {
+        processor.cancelRun()
+        cameOutByKick = false
         guard gate.pass() else { return }
-        if resetRequested.exchange(false, ordering: .acquiring) { restart() }
+        if resetRequested.exchange(false, ordering: .acquiring) { processor.reset() }
+        // What a timer's handler does may kick this vCPU: the next turn sees it.
         clock?.runDueTimers()
+        continue
       }
       deliverExternalInterrupt()
-      exit = processor.run()
+      let exit = processor.run()
+      cameOutByKick = exit == .kicked
       handle(exit)
     }
-  }
-
-  private func restart() {
-    processor.reset()
-    processor.clearExitRequest()
   }
 
   @inline(__always)
