@@ -46,7 +46,9 @@ format: ## Format the Swift sources
 bench: ## Measure beside QEMU; BENCH_JSON=file saves the rows
 	@scripts/install-dependencies.sh bench
 	@$(MAKE) --no-print-directory build
-	@python3 Benchmarks/bench.py --porthole "$(BINARY)" $(ARGS)
+	swift build $(RELEASE) --product ExitBenchmark
+	@python3 Benchmarks/bench.py --porthole "$(BINARY)" \
+	  --exits "$(CURDIR)/.build/release/ExitBenchmark" $(ARGS)
 
 fuzz: build ## Feed desktops garbage as guest, image, viewer and client (SECONDS_EACH=20)
 	@python3 Fuzz/fuzz.py --porthole "$(BINARY)" --seconds $(SECONDS_EACH) $(ARGS)

@@ -17,7 +17,7 @@ let package = Package(
     .target(name: "CVNC", linkerSettings: [.linkedLibrary("vncserver")]),
     .target(name: "CPNG", linkerSettings: [.linkedLibrary("png16")]),
     // Guest code: 16-bit firmware and test guests, assembled into read-only sections.
-    .target(name: "BIOS", path: "bios"),
+    .target(name: "BIOS", path: "bios", exclude: ["fonts"]),
     .target(name: "Guests", path: "Guests"),
     // Swift; imports point downwards in this list only.
     .target(name: "KVMEngine", dependencies: ["CKVM"], swiftSettings: strict),
@@ -35,6 +35,9 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
+    .executableTarget(
+      name: "ExitBenchmark", dependencies: ["CKVM", "KVMEngine"],
+      path: "Benchmarks/ExitBenchmark", swiftSettings: strict),
     // Tests.
     .target(
       name: "DeviceTestKit", dependencies: ["KVMEngine"], path: "Tests/DeviceTestKit",

@@ -92,6 +92,14 @@ public final class KVMProcessor: Processor, @unchecked Sendable {
     }
   }
 
+  /// Enters the guest `count` times and looks at nothing: the floor that benchmarks compare with.
+  /// - Returns: nanoseconds for all of them.
+  public func timeBareRuns(_ count: UInt64) -> UInt64 {
+    let start = Monitor.monotonic()
+    for _ in 0..<count { _ = ckvm_ioctl(descriptor.number, runRequest, 0) }
+    return Monitor.monotonic() - start
+  }
+
   private func exit(forError code: Int32) -> ProcessorExit {
     // EAGAIN: an application processor that was just woken by INIT or SIPI.
     if code == EINTR || code == EAGAIN { return .kicked }
