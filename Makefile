@@ -35,6 +35,7 @@ test: ## Install what is missing, build, and run every test
 	swift test
 	@scripts/end-to-end.sh "$(BINARY)"
 
+test-full: export PORTHOLE_FULL = 1
 test-full: check test sanitize fuzz ## Every test, every check, the sanitizers and the fuzzers
 
 check: ## Formatting, the direction of imports, no binaries in the repository

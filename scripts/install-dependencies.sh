@@ -10,7 +10,7 @@ complain() { echo "porthole: $*" >&2; exit 1; }
 build_packages=(libvncserver-dev libpng-dev git)
 test_packages=(
   python3-venv grub-pc-bin grub-common xorriso mtools dosfstools syslinux syslinux-common
-  memtest86+ mbr tigervnc-viewer tigervnc-tools xvfb imagemagick
+  memtest86+ mbr tigervnc-viewer tigervnc-tools xvfb xdotool imagemagick
 )
 bench_packages=(qemu-system-x86)
 

@@ -21,7 +21,8 @@ enum VNCAddress: Equatable, Sendable {
       guard !path.isEmpty else { throw Complaint("unix: needs the socket's path after it") }
       return .unix(path: path)
     }
-    if text.hasPrefix(":") { return try display(text.dropFirst()) }
+    let colons = text.utf8.count { $0 == UInt8(ascii: ":") }
+    if text.hasPrefix(":") && colons == 1 { return try display(text.dropFirst()) }
     if text.hasPrefix("[") { return try bracketed(text.dropFirst()) }
     let parts = text.split(separator: ":", omittingEmptySubsequences: false)
     switch parts.count {

@@ -26,6 +26,12 @@ import Testing
     #expect(throws: Complaint.self) { try VNCAddress.parse(text) }
   }
 
+  @Test(arguments: ["::1", "::1:5900", "fe80::1", "::"])
+  func asksForBracketsAroundIPv6(text: String) {
+    let error = #expect(throws: Complaint.self) { try VNCAddress.parse(text) }
+    #expect(error?.description.contains("[::1]:5900") == true)
+  }
+
   @Test func tellsLoopbackFromTheNetwork() throws {
     for text in ["none", "unix:/x", "127.0.0.1:1", "127.9.9.9", "[::1]", "localhost", ":1"] {
       #expect(try VNCAddress.parse(text).isLocal, "\(text)")
