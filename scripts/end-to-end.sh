@@ -10,4 +10,5 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PORTHOLE=${1:-$PWD/.build/release/porthole} PYTHONDONTWRITEBYTECODE=1
-exec scripts/python.sh -m pytest -p no:cacheprovider -rsxX --durations=5 --tb=short Tests/EndToEnd "${@:2}"
+exec scripts/python.sh -m pytest -p no:cacheprovider -rsxX --no-fold-skipped --durations=5 --tb=short \
+  Tests/EndToEnd "${@:2}"

@@ -249,7 +249,6 @@ def test_a_password_file_is_missing_or_empty(porthole, folder):
     assert "empty" in porthole.refused("run", "--guest", "echo", "--password-file", empty)
 
 
-@pytest.mark.without_kvm
 def test_a_serial_file_that_cannot_be_made_is_named(porthole, folder):
     path = os.path.join(folder, "no/such/folder")
     assert path in porthole.refused("run", "--guest", "echo", "--serial", f"file:{path}")
