@@ -52,11 +52,24 @@ import Testing
   }
 
   @Test func slotsTrapAndWait() {
-    let slot = Int(BIOS_TRAP_SLOTS) + 0x16 * Int(BIOS_TRAP_SLOT_SIZE)
+    let slot = Int(BIOS_TRAP_SLOTS) + 0x15 * Int(BIOS_TRAP_SLOT_SIZE)
     // out B8h, al; jc +1; iret; sti; hlt; cli; jmp slot
     #expect(
       Array(rom[slot..<(slot + 10)]) == [
         0xE6, 0xB8, 0x72, 0x01, 0xCF, 0xFB, 0xF4, 0xFA, 0xEB, 0xF6,
+      ])
+  }
+
+  @Test func keyboardSlotWaitsInTheROM() {
+    let slot = Int(BIOS_TRAP_SLOTS) + 0x16 * Int(BIOS_TRAP_SLOT_SIZE)
+    // out B8h, al; jc +1; iret; jmp to code that looks at the buffer itself
+    #expect(Array(rom[slot..<(slot + 6)]) == [0xE6, 0xB8, 0x72, 0x01, 0xCF, 0xE9])
+    let distance = Int16(bitPattern: UInt16(rom[slot + 6]) | UInt16(rom[slot + 7]) << 8)
+    let wait = slot + 8 + Int(distance)
+    // push ds; push ax; mov ax, 40h; mov ds, ax; sti; hlt; cli
+    #expect(
+      Array(rom[wait..<(wait + 10)]) == [
+        0x1E, 0x50, 0xB8, 0x40, 0x00, 0x8E, 0xD8, 0xFB, 0xF4, 0xFA,
       ])
   }
 
