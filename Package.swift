@@ -55,7 +55,7 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "GuestTests", dependencies: ["Machine", "Guests", "DeviceTestKit"],
-      swiftSettings: strict),
+      exclude: ["Golden"], swiftSettings: strict),
     .testTarget(
       name: "ApplianceTests", dependencies: ["Appliance"], swiftSettings: strict),
   ]

@@ -7,6 +7,11 @@
   each(demo, "a 64-bit picture with a text pad that answers keys and a pointer") \
   each(services, "calls every BIOS service and reports on the serial port") \
   each(devices, "drives every device by its ports and reports on the serial port") \
+  each(flat32, "a test card in unpaged 32-bit protected mode") \
+  each(triplefault, "gives up in protected mode, once") \
+  each(fwait, "executes FWAIT in real mode") \
+  each(spin, "spins with interrupts off") \
+  each(hammer, "reads and writes ports at random") \
   each(firstlight, "a boot sector that draws one 1024x768 picture and halts") \
   each(echo, "a boot sector that repaints a 320x200 block at every key")
 
