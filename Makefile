@@ -16,7 +16,8 @@ ARGS ?=
 SECONDS_EACH ?= 20
 
 # One configuration for everything that is run: the Swift libraries are linked in, so that the
-# command is one file that starts fast. Unit tests are built for debugging.
+# command is one file that starts fast. Unit tests are built for debugging, and run one after the
+# other: many of them wait for real threads and real time, which a crowd of tests would starve.
 RELEASE := -c release --static-swift-stdlib
 BINARY = $(CURDIR)/.build/release/porthole
 
@@ -32,7 +33,7 @@ run: ## Install what is missing, build, and boot a desktop (MEDIA=file NAME= VNC
 test: ## Install what is missing, build, and run every test
 	@scripts/install-dependencies.sh test
 	@$(MAKE) --no-print-directory build
-	swift test
+	swift test --no-parallel
 	@scripts/end-to-end.sh "$(BINARY)"
 
 test-full: export PORTHOLE_FULL = 1
@@ -55,8 +56,8 @@ fuzz: build ## Feed desktops garbage as guest, image, viewer and client (SECONDS
 	@python3 Fuzz/fuzz.py --porthole "$(BINARY)" --seconds $(SECONDS_EACH) $(ARGS)
 
 sanitize: ## The unit tests under the address sanitizer and the thread sanitizer
-	swift test --sanitize=address --scratch-path .build/address
-	swift test --sanitize=thread --scratch-path .build/thread
+	swift test --no-parallel --sanitize=address --scratch-path .build/address
+	swift test --no-parallel --sanitize=thread --scratch-path .build/thread
 
 build: ## Only build the command
 	swift build $(RELEASE) --product porthole
