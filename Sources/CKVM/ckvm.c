@@ -137,7 +137,11 @@ int ckvm_open(const char *path, int flags) {
   return fd < 0 ? -errno : fd;
 }
 
-void ckvm_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
+void ckvm_name_thread(pthread_t thread, const char *name) {
+  char kept[16] = {0};
+  strncpy(kept, name, sizeof kept - 1);
+  pthread_setname_np(thread, kept);
+}
 
 void ckvm_block_signals(void) {
   sigset_t set;

@@ -117,8 +117,8 @@ int ckvm_send_kick(pthread_t thread);
 int ckvm_memory_file(const char *name, uint64_t size);
 int ckvm_open(const char *path, int flags);
 
-// Names the calling thread (at most 15 bytes) as top -H shows it.
-void ckvm_name_thread(const char *name);
+// Names a thread as top -H shows it; what is over 15 bytes is cut.
+void ckvm_name_thread(pthread_t thread, const char *name);
 // Blocks every signal but the kick in the calling thread.
 void ckvm_block_signals(void);
 

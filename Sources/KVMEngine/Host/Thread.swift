@@ -12,12 +12,8 @@ public final class Thread: @unchecked Sendable {
   private var joined = false
 
   private final class Start {
-    let name: String
     let body: @Sendable () -> Void
-    init(name: String, body: @escaping @Sendable () -> Void) {
-      self.name = name
-      self.body = body
-    }
+    init(_ body: @escaping @Sendable () -> Void) { self.body = body }
   }
 
   /// Starts a thread.
@@ -32,14 +28,13 @@ public final class Thread: @unchecked Sendable {
     pthread_attr_init(&attributes)
     defer { pthread_attr_destroy(&attributes) }
     pthread_attr_setstacksize(&attributes, stackBytes)
-    let start = Unmanaged.passRetained(Start(name: name, body: body))
+    let start = Unmanaged.passRetained(Start(body))
     let code = pthread_create(
       &handle, &attributes,
       { argument in
         guard let argument else { return nil }
         let start = Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()
         ckvm_block_signals()
-        ckvm_name_thread(start.name)
         start.body()
         return nil
       }, start.toOpaque())
@@ -47,6 +42,7 @@ public final class Thread: @unchecked Sendable {
       start.release()
       throw HostError("start thread \(name)", code: code)
     }
+    ckvm_name_thread(handle, name)
   }
 
   /// Waits until the thread's body has returned. Called once, from another thread.
