@@ -8,6 +8,8 @@
   each(services, "calls every BIOS service and reports on the serial port") \
   each(devices, "drives every device by its ports and reports on the serial port") \
   each(flat32, "a test card in unpaged 32-bit protected mode") \
+  each(extender, "goes to protected mode and back by INT 15h and a reset") \
+  each(giveup, "leaves the booting to the next device") \
   each(triplefault, "gives up in protected mode, once") \
   each(fwait, "executes FWAIT in real mode") \
   each(spin, "spins with interrupts off") \

@@ -32,6 +32,24 @@ struct UnsupportedTests {
     }
   }
 
+  @Test func protectedModeIsLeftByAReset() throws {
+    let run = try GuestRun("extender", limit: 20)
+    #expect(run.waitForEnd() == .debugExit(0))
+    #expect(CheckReport.lines(run.serial) == ["protected", "back"])
+  }
+
+  @Test func aBootRecordThatGivesUpIsSaidOnTheScreenAndTriedAgain() throws {
+    let run = try GuestRun("giveup")
+    try run.wait("a message on the screen") { run in
+      run.machine.textScreen()?.text.isEmpty == false
+    }
+    let text = run.machine.textScreen()?.text ?? ""
+    #expect(text.lowercased().contains("boot"))
+    try run.machine.inputHub.press(chord: "space")
+    try run.wait("the second start") { CheckReport.lines($0.serial) == ["up", "up"] }
+    #expect(run.stop() == .poweredOff)
+  }
+
   @Test func aGuestThatSpinsWithInterruptsOffStopsAtOnce() throws {
     let run = try GuestRun("spin")
     try run.wait("its message") { $0.serial.contains("spinning") }
