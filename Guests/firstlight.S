@@ -1,4 +1,4 @@
-// A boot sector that sets 1024x768x32 by the Bochs VBE ports, paints the first rows through the
+// A boot sector that sets 1024x768x32 by the Bochs VBE ports, paints the first row through the
 // banked window, and halts: what the time from process start to the first picture is measured with.
 #include "guest.inc"
 GUEST_BEGIN firstlight
@@ -19,7 +19,7 @@ GUEST_BEGIN firstlight
     movw %ax, %es
     xorw %di, %di
     movl $0x003060C0, %eax
-    movl $0x4000, %ecx
+    movl $0x400, %ecx
     rep stosl
 2:  hlt
     jmp 2b
