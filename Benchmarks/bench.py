@@ -9,6 +9,7 @@ import datetime
 import json
 import os
 import platform
+import select
 import shutil
 import signal
 import statistics
@@ -32,14 +33,14 @@ class Machine:
         if kind == "porthole":
             command = [binary, "run", "--floppy", image, "--memory", f"{MEMORY_MIB}M",
                        "--vnc", f"unix:{self.socket}", "--no-password",
-                       "--name", f"bench-{os.getpid()}"]
+                       "--serial", "stdio", "--name", f"bench-{os.getpid()}"]
         else:
             command = [binary, "-accel", "kvm", "-cpu", "qemu64", "-m", str(MEMORY_MIB),
                        "-display", "none", "-vnc", f"unix:{self.socket}", "-nodefaults",
-                       "-vga", "std", "-drive", f"file={image},format=raw,if=ide"]
+                       "-serial", "stdio", "-vga", "std", "-drive", f"file={image},format=raw,if=ide"]
         self.started = time.monotonic()
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 
     def __enter__(self):
         return self
@@ -142,6 +143,39 @@ def measure_keys(kind, binary, images, folder, keys):
     return times
 
 
+def measure_changes(kind, binary, images, folder, changes):
+    """Milliseconds from a change that the guest makes by itself, on a screen that was still for a
+    second, to the changed pixel."""
+    times = []
+    with Machine(kind, binary, images["pulse"], folder) as machine:
+        viewer = machine.viewer()
+        viewer.request(incremental=False)
+        viewer.update()
+        wait_for(viewer, key_screen)
+        output = machine.process.stdout.fileno()
+        os.set_blocking(output, False)
+        for _ in range(changes):
+            while select.select([output], [], [], 0)[0] and os.read(output, 4096):
+                pass
+            before = viewer.pixel(0, 0)
+            viewer.request(incremental=True)
+            told = None
+            while viewer.pixel(0, 0) == before or told is None:
+                ready = select.select([output, viewer.socket], [], [], 10)[0]
+                if output in ready:
+                    os.read(output, 4096)
+                    told = time.monotonic()
+                if viewer.socket in ready:
+                    viewer.update()
+                    seen = time.monotonic()
+                    if viewer.pixel(0, 0) == before:
+                        viewer.request(incremental=True)
+            # The picture may even come before the byte.
+            times.append(max(0.0, (seen - told) * 1000))
+        viewer.close()
+    return times
+
+
 def measure_idle(kind, binary, images, folder, seconds):
     """Resident MiB beyond the guest's RAM, and the percentage of a core, without a viewer."""
     with Machine(kind, binary, images["echo"], folder) as machine:
@@ -170,6 +204,8 @@ def measure(kind, binary, images, folder, quick):
     keys = measure_keys(kind, binary, images, folder, 15 if quick else 60)
     rows["key to changed pixel, median"] = ("ms", statistics.median(keys))
     rows["key to changed pixel, p99"] = ("ms", percentile(keys, 0.99))
+    changes = measure_changes(kind, binary, images, folder, 4 if quick else 20)
+    rows["guest's own change to pixel, median"] = ("ms", statistics.median(changes))
     resident, cpu = measure_idle(kind, binary, images, folder, 3 if quick else 15)
     rows["resident memory beyond guest RAM"] = ("MiB", resident)
     rows["CPU of an idle desktop, no viewer"] = ("% of a core", cpu)
@@ -184,7 +220,7 @@ def exit_rows(program):
 
 def write_images(porthole, folder):
     images = {}
-    for name in ("firstlight", "echo"):
+    for name in ("firstlight", "echo", "pulse"):
         images[name] = os.path.join(folder, f"{name}.img")
         subprocess.run([porthole, "guest", name, "--write", images[name]], check=True)
     return images
