@@ -50,7 +50,8 @@ public final class AddressSpace: @unchecked Sendable {
   /// The devices behind the memory that is not there.
   public let bus: MemoryBus
   private let slots: any MemorySlots
-  private var fixed: [Mapping] = []
+  private(set) var fixed: [Mapping] = []
+  let watchers = PageWatchers()
   private var nextSlot: UInt32 = 0
   private let windows = Mutex<[MemoryWindow]>([])
 
@@ -81,7 +82,7 @@ public final class AddressSpace: @unchecked Sendable {
   /// Makes a window: memory of a device that appears in guest-physical space when and where the
   /// device says. Only while the machine is built.
   public func makeWindow(_ block: MemoryBlock) -> MemoryWindow {
-    let window = MemoryWindow(block: block, slot: nextSlot, slots: slots)
+    let window = MemoryWindow(block: block, slot: nextSlot, slots: slots, watchers: watchers)
     nextSlot += 1
     windows.withLock { $0.append(window) }
     return window
@@ -155,6 +156,7 @@ public final class AddressSpace: @unchecked Sendable {
       let offset = mapping.offset + Int(address - mapping.guestAddress)
       guard let bytes = mapping.block.bytes(at: offset, count: count) else { return 0 }
       body(bytes)
+      if writing { mapping.block.code.noteWrite(at: offset, size: count) }
       return count
     }
     return windows.withLock { windows in
@@ -163,6 +165,23 @@ public final class AddressSpace: @unchecked Sendable {
         if count > 0 { return count }
       }
       return 0
+    }
+  }
+
+  /// Remembers a write to the window page at guest-physical `address`, if a window is there.
+  public func noteWindowWrite(_ address: UInt64) {
+    windows.withLock { windows in
+      for window in windows where window.markDirty(address) { return }
+    }
+  }
+
+  /// What `body` makes of the window mapping that holds the page at `page`.
+  func withWindowPlace<Result>(holding page: UInt64, _ body: (Mapping) -> Result) -> Result? {
+    windows.withLock { windows in
+      for window in windows {
+        if let place = window.currentPlace, place.reach(from: page) >= 4096 { return body(place) }
+      }
+      return nil
     }
   }
 }

@@ -10,6 +10,8 @@ public final class MemoryBlock: @unchecked Sendable {
   public let base: UnsafeMutableRawPointer
   /// Bytes, a multiple of 4096.
   public let size: Int
+  /// What processors in software have decoded from the block.
+  public let code: CodePages
   /// The memory file, for those who map it once more (a snapshot, another process).
   public let descriptor: Int32
 
@@ -32,6 +34,7 @@ public final class MemoryBlock: @unchecked Sendable {
     self.base = address
     self.size = rounded
     self.descriptor = fd
+    self.code = CodePages(count: rounded >> 12)
   }
 
   deinit {

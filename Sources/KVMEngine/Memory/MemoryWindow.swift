@@ -16,12 +16,14 @@ public final class MemoryWindow: @unchecked Sendable {
   private let block: MemoryBlock
   private let slot: UInt32
   private let slots: any MemorySlots
+  private let watchers: PageWatchers
   private let state = Mutex(State())
 
-  init(block: MemoryBlock, slot: UInt32, slots: any MemorySlots) {
+  init(block: MemoryBlock, slot: UInt32, slots: any MemorySlots, watchers: PageWatchers) {
     self.block = block
     self.slot = slot
     self.slots = slots
+    self.watchers = watchers
   }
 
   /// Shows `size` bytes of the block, from `offset` on, at `guestAddress`, instead of where it was
@@ -39,6 +41,7 @@ public final class MemoryWindow: @unchecked Sendable {
       }
       if state.place != nil { try slots.removeSlot(slot) }
       state.place = nil
+      defer { watchers.tell(PageChange.moved) }
       try slots.setSlot(
         slot, guestAddress: guestAddress, host: start, size: size, options: .logDirtyPages)
       state.place = AddressSpace.Mapping(
@@ -53,6 +56,7 @@ public final class MemoryWindow: @unchecked Sendable {
     try state.withLock { state throws(HostError) in
       guard state.place != nil else { return }
       state.place = nil
+      defer { watchers.tell(PageChange.moved) }
       try slots.removeSlot(slot)
     }
   }
@@ -73,6 +77,21 @@ public final class MemoryWindow: @unchecked Sendable {
         bitmap[index] |= state.hostDirty[index]
         state.hostDirty[index] = 0
       }
+      watchers.tell(PageChange.dirtyTaken)
+      return true
+    }
+  }
+
+  /// Where the window is now; nil while it is not mapped.
+  var currentPlace: AddressSpace.Mapping? { state.withLock { $0.place } }
+
+  /// Remembers a write to the page at guest-physical `address`, if the window is there.
+  func markDirty(_ address: UInt64) -> Bool {
+    state.withLock { state in
+      guard let place = state.place, place.reach(from: address) > 0 else { return false }
+      let page = Int(truncatingIfNeeded: (address &- place.guestAddress) >> 12)
+      guard page / 64 < state.hostDirty.count else { return false }
+      state.hostDirty[page / 64] |= 1 << UInt64(page % 64)
       return true
     }
   }
@@ -89,6 +108,7 @@ public final class MemoryWindow: @unchecked Sendable {
       guard let bytes = block.bytes(at: place.offset + inside, count: count) else { return 0 }
       body(bytes)
       if writing {
+        block.code.noteWrite(at: place.offset + inside, size: count)
         for page in (inside / 4096)...((inside + count - 1) / 4096) {
           state.hostDirty[page / 64] |= 1 << UInt64(page % 64)
         }

@@ -1,0 +1,53 @@
+#define _GNU_SOURCE
+#include "cinterpreter.h"
+
+#include <cpuid.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/mman.h>
+
+bool ci_cas128(void *p, uint64_t old[2], const uint64_t value[2]) {
+  bool done;
+  __asm__ volatile("lock cmpxchg16b %1\n\tsete %0"
+                   : "=q"(done), "+m"(*(__int128 *)p), "+a"(old[0]), "+d"(old[1])
+                   : "b"(value[0]), "c"(value[1])
+                   : "cc", "memory");
+  return done;
+}
+
+__attribute__((target("sse4.2"))) uint32_t ci_crc32(uint32_t crc, uint64_t value, int bytes) {
+  uint64_t wide = crc;
+  switch (bytes) {
+  case 1: __asm__("crc32b %b1, %k0" : "+r"(wide) : "q"(value)); break;
+  case 2: __asm__("crc32w %w1, %k0" : "+r"(wide) : "r"(value)); break;
+  case 4: __asm__("crc32l %k1, %k0" : "+r"(wide) : "r"(value)); break;
+  default: __asm__("crc32q %1, %0" : "+r"(wide) : "r"(value)); break;
+  }
+  return (uint32_t)wide;
+}
+
+void ci_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4]) {
+  __cpuid_count(leaf, subleaf, out[0], out[1], out[2], out[3]);
+}
+
+bool ci_rdrand(uint64_t *value) {
+  unsigned char done;
+  __asm__ volatile("rdrand %0\n\tsetc %1" : "=r"(*value), "=q"(done) : : "cc");
+  return done;
+}
+
+void *ci_make_code(size_t bytes) {
+  void *code = mmap(0, bytes, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return code == MAP_FAILED ? 0 : code;
+}
+
+void ci_free_code(void *code, size_t bytes) { munmap(code, bytes); }
+
+void ci_sleep(const uint32_t *word, uint32_t bits) {
+  // A signal between the look and the sleep is not lost: it ends the sleep.
+  sigset_t all, old;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &old);
+  if ((__atomic_load_n(word, __ATOMIC_SEQ_CST) & bits) == 0) ppoll(NULL, 0, NULL, &old);
+  pthread_sigmask(SIG_SETMASK, &old, NULL);
+}

@@ -1,0 +1,299 @@
+import Glibc
+import KVMEngine
+import Synchronization
+
+/// The loop: find the block, run its operations, deliver what went wrong.
+extension CPU {
+  /// Runs until something outside is needed.
+  func execute() -> Leave {
+    let s = self.s
+    let attention = s.pointee.attention
+    let cs = segment(.cs)
+    let jumps = (raw + Layout.jumps).assumingMemoryBound(to: JumpEntry.self)
+    s.pointee.leave = .none
+    while true {
+      if s.pointee.slow != 0 || attention.pointee.load(ordering: .relaxed) != 0 {
+        let leave = lookUp()
+        if leave != .none { return leave }
+        continue
+      }
+      let rip = s.pointee.rip
+      let linear = (cs.pointee.base &+ rip) & s.pointee.linearMask
+      let jump = jumps + Int(truncatingIfNeeded: linear ^ linear &>> 12) & (Layout.jumpEntries - 1)
+      var block: UnsafeMutablePointer<Block>
+      if jump.pointee.linear == linear, jump.pointee.stamp == s.pointee.stamp,
+        let known = jump.pointee.block, let code = known.pointee.code,
+        known.pointee.generation == code.pointee.generation.load(ordering: .relaxed),
+        isInsideCode(rip, known.pointee.length)
+      {
+        block = known
+      } else {
+        guard let found = findBlock(rip, linear, single: false) else {
+          if deliverFault() == .shutdown { return .shutdown }
+          continue
+        }
+        block = found
+        if found.pointee.code != nil {
+          jump.pointee.linear = linear
+          jump.pointee.stamp = s.pointee.stamp
+          jump.pointee.block = found
+        }
+      }
+      self[17] = rip
+      s.pointee.executed &+= UInt64(truncatingIfNeeded: block.pointee.count)
+      if runOps(block.pointee.ops, rip) == Next.leave {
+        if s.pointee.leave != .none { return s.pointee.leave }
+      }
+    }
+  }
+
+  /// Runs the operations of one block.
+  @inline(__always)
+  private func runOps(_ ops: OpRef, _ rip: UInt64) -> Int {
+    var op = ops
+    var result = op.pointee.run(raw, op)
+    while result == Next.op {
+      op += 1
+      result = op.pointee.run(raw, op)
+    }
+    if result == Next.jump { return result }
+    if result == Next.leave {
+      s.pointee.rip = (rip &+ UInt64(op.pointee.end)) & ripMask
+      return result
+    }
+    s.pointee.rip = rip &+ UInt64(op.pointee.start)
+    _ = deliverFault()
+    return Next.leave
+  }
+
+  /// What RIP wraps at.
+  @inline(__always) var ripMask: UInt64 {
+    s.pointee.codeSize == 3 ? .max : (s.pointee.codeSize == 2 ? 0xFFFF_FFFF : 0xFFFF)
+  }
+
+  @inline(__always)
+  private func isInsideCode(_ rip: UInt64, _ length: UInt64) -> Bool {
+    s.pointee.is64 || rip &+ length &- 1 <= UInt64(segment(.cs).pointee.limit)
+  }
+
+  /// Looks at what came up between two instructions; runs one instruction where only one may run.
+  @inline(never)
+  private func lookUp() -> Leave {
+    if s.pointee.attention.pointee.load(ordering: .relaxed) != 0 {
+      let bits = s.pointee.attention.pointee.load(ordering: .acquiring)
+      s.pointee.attention.pointee.bitwiseAnd(
+        ~(PageChange.moved | PageChange.dirtyTaken | Attention.interrupt),
+        ordering: .sequentiallyConsistent)
+      if bits & PageChange.moved != 0 {
+        dropWindowWrites()
+        flushPhysical()
+        flushTLB()
+      }
+      if bits & PageChange.dirtyTaken != 0 { dropWindowWrites() }
+      if bits & Attention.interrupt != 0 { s.pointee.slow |= Slow.pendingInterrupt }
+      if bits & Attention.exit != 0 { return .kicked }
+    }
+    let slow = s.pointee.slow
+    if slow == 0 { return .none }
+    if slow & Slow.debugTrap != 0 && slow & Slow.shadow == 0 {
+      s.pointee.slow &= ~Slow.debugTrap
+      _ = fault(Vector.debug)
+      return deliverFault()
+    }
+    let isShadowed = slow & Slow.shadow != 0
+    s.pointee.slow &= ~Slow.shadow
+    if !isShadowed {
+      let leave = serveInterrupts()
+      if leave != .none { return leave }
+    }
+    if slow & Slow.budget != 0 {
+      s.pointee.budget -= 1
+      if s.pointee.budget < 0 { return .kicked }
+    }
+    let single = s.pointee.slow & (Slow.singleStep | Slow.budget) != 0
+    return isShadowed || single ? step() : runBlock()
+  }
+
+  /// Delivers or announces external interrupts.
+  private func serveInterrupts() -> Leave {
+    if s.pointee.injected >= 0 {
+      let vector = UInt8(truncatingIfNeeded: s.pointee.injected)
+      s.pointee.injected = -1
+      s.pointee.slow &= ~Slow.injected
+      return deliverInterrupt(vector)
+    }
+    guard s.pointee.eflags & RFlag.interrupt != 0 else { return .none }
+    if s.pointee.slow & Slow.pendingInterrupt != 0 {
+      s.pointee.slow &= ~Slow.pendingInterrupt
+      if let source = environment.interruptSource, source.interruptPending,
+        let vector = source.acknowledge()
+      {
+        if source.interruptPending { s.pointee.slow |= Slow.pendingInterrupt }
+        return deliverInterrupt(vector)
+      }
+    }
+    return s.pointee.wantsWindow ? .window : .none
+  }
+
+  /// Runs exactly one instruction.
+  private func step() -> Leave {
+    let rip = s.pointee.rip
+    let linear = (segment(.cs).pointee.base &+ rip) & s.pointee.linearMask
+    guard let block = findBlock(rip, linear, single: true) else { return deliverFault() }
+    let traps = s.pointee.eflags & RFlag.trap != 0
+    self[17] = rip
+    s.pointee.executed &+= 1
+    let op = block.pointee.ops
+    let result = op.pointee.run(raw, op)
+    switch result {
+    case Next.fault:
+      s.pointee.rip = rip
+      return deliverFault()
+    case Next.jump: break
+    default: s.pointee.rip = (rip &+ UInt64(op.pointee.end)) & ripMask
+    }
+    if traps && op.pointee.aux != OpAux.softwareInterrupt {
+      s.pointee.dr6 |= 1 << 14
+      s.pointee.slow |= Slow.debugTrap
+    }
+    return s.pointee.leave
+  }
+
+  /// Runs one block although something waits that can't be served yet.
+  private func runBlock() -> Leave {
+    let rip = s.pointee.rip
+    let linear = (segment(.cs).pointee.base &+ rip) & s.pointee.linearMask
+    guard let block = findBlock(rip, linear, single: false) else { return deliverFault() }
+    self[17] = rip
+    s.pointee.executed &+= UInt64(truncatingIfNeeded: block.pointee.count)
+    _ = runOps(block.pointee.ops, rip)
+    return s.pointee.leave
+  }
+
+  // MARK: Blocks
+
+  /// The page that code at `linear` is fetched from; nil after a page fault.
+  private func executable(_ linear: UInt64) -> UnsafeMutablePointer<ExecutableEntry>? {
+    let index = Int(truncatingIfNeeded: linear &>> 12) & (Layout.executableEntries - 1)
+    let entry = (raw + Layout.executable).assumingMemoryBound(to: ExecutableEntry.self) + index
+    let page = linear & ~4095
+    if entry.pointee.tag == page, entry.pointee.stamp == s.pointee.stamp { return entry }
+    guard
+      let physical = translate(linear, writing: false, user: isUser, fetching: true)
+    else { return nil }
+    let found = physicalPage(physical & ~4095)
+    guard let base = found.pointee.base else {
+      // Code in a device's memory: fetched into the page of nobody.
+      entry.pointee.tag = 1
+      entry.pointee.base = nil
+      entry.pointee.code = nil
+      entry.pointee.stamp = physical & ~4095
+      return entry
+    }
+    entry.pointee.tag = page
+    entry.pointee.stamp = s.pointee.stamp
+    entry.pointee.base = base
+    entry.pointee.code = found.pointee.code
+    return entry
+  }
+
+  /// The block at RIP, decoded if need be; nil after a fault of the fetch.
+  @inline(never)
+  private func findBlock(
+    _ rip: UInt64, _ linear: UInt64, single: Bool
+  ) -> UnsafeMutablePointer<Block>? {
+    if s.pointee.is64 && !Self.isCanonical(rip) {
+      _ = protectionFault()
+      return nil
+    }
+    let limit = s.pointee.is64 ? UInt64.max : UInt64(segment(.cs).pointee.limit)
+    guard rip <= limit else {
+      _ = protectionFault()
+      return nil
+    }
+    guard let page = executable(linear) else { return nil }
+    let inside = linear & 4095
+    guard !single, let base = page.pointee.base, let code = page.pointee.code, inside < 4080,
+      limit - rip >= 4096 - inside
+    else { return decodeScratch(rip, linear, limit) }
+    let cache = environment.blocks
+    let key = inside | decodeMode << 12
+    if let block = cache.find(code, key), isInsideCode(rip, block.pointee.length) { return block }
+    if cache.isFull || environment.stubs.isFull {
+      cache.clear()
+      environment.stubs.clear()
+      newGeneration()
+    }
+    let generation = code.pointee.generation.load(ordering: .sequentiallyConsistent)
+    // Decoded from a copy: the marks come before the second look, so that a write is either seen
+    // by it or bumps the generation.
+    let copy = raw + Layout.bounce + 256
+    let available = min(256, 4096 - Int(inside))
+    copy.copyMemory(from: base + Int(inside), byteCount: available)
+    var decoder = Decoder(
+      bytes: UnsafePointer(copy.assumingMemoryBound(to: UInt8.self)), available: available,
+      cpu: self)
+    let ops = cache.nextOps
+    let count = decoder.decodeBlock(ops)
+    guard count > 0 else { return decodeScratch(rip, linear, limit) }
+    let wasMarked = code.pointee.chunks.load(ordering: .relaxed) != 0
+    code.pointee.mark(from: Int(inside), through: Int(inside) + decoder.position - 1)
+    if !wasMarked, let physical = translate(linear, writing: false, user: isUser, fetching: true) {
+      protectCode(physical)
+    }
+    guard memcmp(copy, base + Int(inside), decoder.position) == 0 else {
+      return decodeScratch(rip, linear, limit)
+    }
+    let length = UInt64(decoder.position)
+    return cache.add(
+      Block(
+        ops: ops, code: code, generation: generation, key: key, length: length, count: count),
+      opCount: count + 1)
+  }
+
+  /// Decodes one instruction that may cross a page, meet the limit or lie in a device's memory.
+  private func decodeScratch(
+    _ rip: UInt64, _ linear: UInt64, _ limit: UInt64
+  ) -> UnsafeMutablePointer<Block>? {
+    let cache = environment.blocks
+    if environment.stubs.isFull {
+      cache.clear()
+      environment.stubs.clear()
+      newGeneration()
+    }
+    let bytes = (raw + Layout.bounce + 512).assumingMemoryBound(to: UInt8.self)
+    let cr2 = s.pointee.cr2
+    var count = 0
+    var isLimited = false
+    while count < 16 {
+      if UInt64(count) > limit &- rip {
+        isLimited = true
+        break
+      }
+      let at = (linear &+ UInt64(count)) & s.pointee.linearMask
+      guard let physical = translate(at, writing: false, user: isUser, fetching: true) else {
+        break
+      }
+      let run = min(16 - count, 4096 - Int(truncatingIfNeeded: at & 4095))
+      for index in 0..<run {
+        if UInt64(count) > limit &- rip { break }
+        bytes[count] = UInt8(truncatingIfNeeded: loadPhysical(physical &+ UInt64(index), 1))
+        count += 1
+      }
+    }
+    let ops = cache.scratchOps
+    var decoder = Decoder(bytes: UnsafePointer(bytes), available: count, cpu: self)
+    switch decoder.decodeOne(ops) {
+    case .truncated:
+      // More than 15 bytes, or the limit; else the page fault of the missing byte stands.
+      if count >= 15 || isLimited || UInt64(count) > limit &- rip { _ = protectionFault() }
+      return nil
+    case .more, .ends: s.pointee.cr2 = cr2
+    }
+    Decoder.finish(ops + 1, at: decoder.position)
+    cache.scratch.pointee.length = UInt64(decoder.position)
+    cache.scratch.pointee.code = nil
+    cache.scratch.pointee.ops = ops
+    return cache.scratch
+  }
+}

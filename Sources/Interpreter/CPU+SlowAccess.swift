@@ -1,0 +1,322 @@
+import KVMEngine
+
+/// Accesses that the TLB does not answer: limits and rights looked at closely, page walks, pages
+/// crossed, code written to, windows, devices.
+extension CPU {
+  /// Whether the access is right by its segment; else the fault is recorded.
+  func checkSegment(_ segment: UInt16, _ offset: UInt64, _ size: Int, writing: Bool) -> Bool {
+    if s.pointee.is64 || segment >= Seg.flat.rawValue { return true }
+    let seg = self.segment(segment)
+    let last = offset &+ UInt64(size) &- 1
+    let limit = UInt64(seg.pointee.limit)
+    let vector = segment == Seg.ss.rawValue ? Vector.stack : Vector.protection
+    let rights = seg.pointee
+    if s.pointee.isProtected && !s.pointee.isV86 {
+      // A null selector, or a type that the access does not go with.
+      guard rights.present, rights.isCodeOrData, writing ? rights.isWritable : rights.isReadable
+      else {
+        _ = fault(rights.present ? Vector.protection : vector, code: 0)
+        return false
+      }
+    }
+    if rights.expandsDown && s.pointee.isProtected {
+      let top: UInt64 = rights.isBig ? 0xFFFF_FFFF : 0xFFFF
+      if offset > limit && last <= top { return true }
+    } else if last <= limit || limit == 0xFFFF_FFFF {
+      return true
+    }
+    _ = fault(vector, code: 0)
+    return false
+  }
+
+  /// The linear address, or nil after a fault.
+  func linear(_ segment: UInt16, _ offset: UInt64, _ size: Int, writing: Bool) -> UInt64? {
+    guard checkSegment(segment, offset, size, writing: writing) else { return nil }
+    let linear = (self.segment(segment).pointee.base &+ offset) & s.pointee.linearMask
+    if s.pointee.is64 {
+      let last = linear &+ UInt64(size) &- 1
+      guard Self.isCanonical(linear), Self.isCanonical(last) else {
+        _ = fault(segment == Seg.ss.rawValue ? Vector.stack : Vector.protection, code: 0)
+        return nil
+      }
+    }
+    return linear
+  }
+
+  @inline(__always) static func isCanonical(_ address: UInt64) -> Bool {
+    (Int64(bitPattern: address) &<< 16) &>> 16 == Int64(bitPattern: address)
+  }
+
+  /// Whether the current code accesses memory as a user.
+  var isUser: Bool { s.pointee.cpl == 3 }
+
+  @inline(never)
+  func slowLoad(_ segment: UInt16, _ offset: UInt64, _ size: Int) -> UInt64? {
+    guard let linear = linear(segment, offset, size, writing: false) else { return nil }
+    return loadLinear(linear, size, user: isUser)
+  }
+
+  @inline(never)
+  func slowStore(_ segment: UInt16, _ offset: UInt64, _ value: UInt64, _ size: Int) -> Int {
+    guard let linear = linear(segment, offset, size, writing: true) else { return Next.fault }
+    return storeLinear(linear, value, size, user: isUser)
+  }
+
+  /// Whether a store would be right; else the fault is recorded.
+  @inline(never)
+  func slowProbeWrite(_ segment: UInt16, _ offset: UInt64, _ size: Int) -> Bool {
+    guard let linear = linear(segment, offset, size, writing: true),
+      translate(linear, writing: true, user: isUser) != nil
+    else { return false }
+    let last = (linear &+ UInt64(size) &- 1) & s.pointee.linearMask
+    if (linear ^ last) & ~4095 == 0 { return true }
+    return translate(last, writing: true, user: isUser) != nil
+  }
+
+  /// The host memory for an atomic change that was probed; nil where it crosses a page or is no
+  /// plain memory. Marks code and windows as written.
+  @inline(never)
+  func slowPointer(_ segment: UInt16, _ offset: UInt64, _ size: Int) -> UnsafeMutableRawPointer? {
+    let linear = (self.segment(segment).pointee.base &+ offset) & s.pointee.linearMask
+    let inside = Int(truncatingIfNeeded: linear & 4095)
+    guard inside + size <= 4096, let found = translate(linear, writing: true, user: isUser)
+    else { return nil }
+    let page = physicalPage(found & ~4095)
+    guard let base = page.pointee.base, page.pointee.flags & 1 != 0 else { return nil }
+    noteStore(page, inside, size, found)
+    return base + inside
+  }
+
+  /// A load from a linear address; nil after a page fault.
+  func loadLinear(_ linear: UInt64, _ size: Int, user: Bool) -> UInt64? {
+    let inside = Int(truncatingIfNeeded: linear & 4095)
+    if inside + size <= 4096 {
+      let entry = entry(linear)
+      let page = linear & ~4095
+      if user == isUser, entry.pointee.physical & TLBEntry.deviceRead != 0,
+        entry.pointee.addend == page
+      {
+        return loadDevice(entry.pointee.physical & ~4095 | UInt64(inside), size)
+      }
+      guard let physical = translate(linear, writing: false, user: user) else { return nil }
+      if user == isUser { fill(linear, physical, writing: false) }
+      return loadPhysical(physical, size)
+    }
+    let first = 4096 - inside
+    let next = (linear &+ UInt64(first)) & s.pointee.linearMask
+    guard let low = translate(linear, writing: false, user: user),
+      let high = translate(next, writing: false, user: user)
+    else { return nil }
+    var value: UInt64 = 0
+    for index in 0..<size {
+      let at = index < first ? low &+ UInt64(index) : high &+ UInt64(index - first)
+      value |= loadPhysical(at, 1) << UInt64(index * 8)
+    }
+    return value
+  }
+
+  /// A store to a linear address.
+  func storeLinear(_ linear: UInt64, _ value: UInt64, _ size: Int, user: Bool) -> Int {
+    let inside = Int(truncatingIfNeeded: linear & 4095)
+    if inside + size <= 4096 {
+      let entry = entry(linear)
+      let page = linear & ~4095
+      if user == isUser, entry.pointee.physical & TLBEntry.deviceWrite != 0,
+        entry.pointee.addend == page
+      {
+        storeDevice(entry.pointee.physical & ~4095 | UInt64(inside), value, size)
+        return Next.op
+      }
+      guard let physical = translate(linear, writing: true, user: user) else { return Next.fault }
+      let result = storePhysical(physical, value, size)
+      if user == isUser { fill(linear, physical, writing: true) }
+      return result
+    }
+    let first = 4096 - inside
+    let next = (linear &+ UInt64(first)) & s.pointee.linearMask
+    guard let low = translate(linear, writing: true, user: user),
+      let high = translate(next, writing: true, user: user)
+    else { return Next.fault }
+    var result = Next.op
+    for index in 0..<size {
+      let at = index < first ? low &+ UInt64(index) : high &+ UInt64(index - first)
+      result |= storePhysical(at, value >> UInt64(index * 8), 1)
+    }
+    return result
+  }
+
+  // MARK: Physical memory
+
+  /// What lies at a physical page, from the cache or the address space.
+  func physicalPage(_ address: UInt64) -> UnsafeMutablePointer<PhysicalEntry> {
+    let index = Int(truncatingIfNeeded: address &>> 12) & (Layout.physicalEntries - 1)
+    let entry = (raw + Layout.physical).assumingMemoryBound(to: PhysicalEntry.self) + index
+    if entry.pointee.tag == address { return entry }
+    entry.pointee.tag = address
+    entry.pointee.base = nil
+    entry.pointee.code = nil
+    entry.pointee.flags = 0
+    if let page = environment.memory.hostPage(at: address) {
+      entry.pointee.base = page.base
+      entry.pointee.code = page.code
+      entry.pointee.flags = (page.isWritable ? 1 : 0) | (page.isWindow ? 2 : 0)
+    }
+    return entry
+  }
+
+  /// A load within one page.
+  func loadPhysical(_ address: UInt64, _ size: Int) -> UInt64 {
+    let page = physicalPage(address & ~4095)
+    guard let base = page.pointee.base else { return loadDevice(address, size) }
+    let p = base + Int(truncatingIfNeeded: address & 4095)
+    switch size {
+    case 1: return UInt64(p.load(as: UInt8.self))
+    case 2: return UInt64(p.loadUnaligned(as: UInt16.self))
+    case 4: return UInt64(p.loadUnaligned(as: UInt32.self))
+    default: return p.loadUnaligned(as: UInt64.self)
+    }
+  }
+
+  /// A store within one page; ``Next/leave`` where decoded code was hit.
+  func storePhysical(_ address: UInt64, _ value: UInt64, _ size: Int) -> Int {
+    let page = physicalPage(address & ~4095)
+    guard let base = page.pointee.base, page.pointee.flags & 1 != 0 else {
+      if page.pointee.base == nil { storeDevice(address, value, size) }
+      return Next.op
+    }
+    let inside = Int(truncatingIfNeeded: address & 4095)
+    let p = base + inside
+    switch size {
+    case 1: p.storeBytes(of: UInt8(truncatingIfNeeded: value), as: UInt8.self)
+    case 2: p.storeBytes(of: UInt16(truncatingIfNeeded: value), as: UInt16.self)
+    case 4: p.storeBytes(of: UInt32(truncatingIfNeeded: value), as: UInt32.self)
+    default: p.storeBytes(of: value, as: UInt64.self)
+    }
+    return noteStore(page, inside, size, address)
+  }
+
+  /// Marks what a store to plain memory changes: code, windows.
+  @discardableResult
+  func noteStore(
+    _ page: UnsafeMutablePointer<PhysicalEntry>, _ inside: Int, _ size: Int, _ address: UInt64
+  ) -> Int {
+    if page.pointee.flags & 2 != 0 { environment.memory.noteWindowWrite(address & ~4095) }
+    guard let code = page.pointee.code else { return Next.op }
+    return code.pointee.noteWrite(from: inside, through: inside + size - 1) ? Next.leave : Next.op
+  }
+
+  private func loadDevice(_ address: UInt64, _ size: Int) -> UInt64 {
+    if let local = localDevice(address) {
+      let width = AccessWidth(rawValue: UInt8(size)) ?? .byte
+      return local.readMemory(address & 4095, width: width) & width.mask
+    }
+    return environment.memory.bus.read(
+      address, width: AccessWidth(rawValue: UInt8(size)) ?? .byte)
+  }
+
+  private func storeDevice(_ address: UInt64, _ value: UInt64, _ size: Int) {
+    let width = AccessWidth(rawValue: UInt8(size)) ?? .byte
+    if let local = localDevice(address) {
+      local.writeMemory(address & 4095, width: width, value: value & width.mask)
+      return
+    }
+    environment.memory.bus.write(address, width: width, value: value)
+  }
+
+  /// The local APIC, where its page is.
+  private func localDevice(_ address: UInt64) -> (any MemoryDevice)? {
+    guard address & ~4095 == s.pointee.apicBase & 0x000F_FFFF_FFFF_F000,
+      s.pointee.apicBase & 0xC00 == 0x800
+    else { return nil }
+    return environment.localMemory
+  }
+
+  // MARK: TLB
+
+  /// Remembers where `linear` leads for the privilege of the moment.
+  func fill(_ linear: UInt64, _ physical: UInt64, writing: Bool) {
+    let entry = entry(linear)
+    let linearPage = linear & ~4095
+    let physicalPageAddress = physical & ~4095
+    let page = physicalPage(physicalPageAddress)
+    let same = entry.pointee.physical & ~4095 == physicalPageAddress
+    guard let base = page.pointee.base else {
+      let known = same && entry.pointee.addend == linearPage ? entry.pointee.physical & 3 : 0
+      entry.pointee.readTag = 1
+      entry.pointee.writeTag = 1
+      entry.pointee.addend = linearPage
+      entry.pointee.physical =
+        physicalPageAddress | known
+        | (writing ? TLBEntry.deviceWrite : TLBEntry.deviceRead)
+      return
+    }
+    let addend = UInt64(UInt(bitPattern: base)) &- linearPage
+    if !same || entry.pointee.addend != addend {
+      entry.pointee.readTag = 1
+      entry.pointee.writeTag = 1
+    }
+    entry.pointee.addend = addend
+    entry.pointee.physical =
+      physicalPageAddress | (page.pointee.flags & 2 != 0 ? TLBEntry.window : 0)
+    if !writing {
+      entry.pointee.readTag = linearPage
+    } else if page.pointee.flags & 1 != 0,
+      page.pointee.code?.pointee.chunks.load(ordering: .relaxed) == 0
+    {
+      if page.pointee.flags & 2 != 0 { environment.memory.noteWindowWrite(physicalPageAddress) }
+      entry.pointee.writeTag = linearPage
+    }
+  }
+
+  private func forEachEntry(_ body: (UnsafeMutablePointer<TLBEntry>) -> Void) {
+    let entries = (raw + Layout.tlb).assumingMemoryBound(to: TLBEntry.self)
+    for index in 0..<(Layout.tlbSets * Layout.tlbEntries) { body(entries + index) }
+  }
+
+  /// Forgets all translations.
+  func flushTLB() {
+    (raw + Layout.tlb).initializeMemory(
+      as: UInt8.self, repeating: 1, count: Layout.tlbSets * Layout.tlbEntries * 32)
+    // Ones in every byte: no tag that a page has, and no device bits that count without one.
+    newGeneration()
+    s.pointee.largePages = false
+  }
+
+  /// Forgets where code lies.
+  func newGeneration() {
+    s.pointee.generation &+= 1
+    updateStamp()
+  }
+
+  func flushPhysical() {
+    (raw + Layout.physical).initializeMemory(
+      as: UInt8.self, repeating: 1, count: Layout.physicalEntries * 32)
+  }
+
+  /// Forgets the translation of one page, and of the large page around it.
+  func flushPage(_ linear: UInt64) {
+    if s.pointee.largePages { return flushTLB() }
+    let index = Int(truncatingIfNeeded: linear &>> 12) & (Layout.tlbEntries - 1)
+    let entries = (raw + Layout.tlb).assumingMemoryBound(to: TLBEntry.self)
+    for set in 0..<Layout.tlbSets {
+      entries[set * Layout.tlbEntries + index] = TLBEntry()
+    }
+    newGeneration()
+  }
+
+  /// From now on stores to the physical page are looked at, for it holds code.
+  func protectCode(_ physical: UInt64) {
+    let page = physical & ~4095
+    forEachEntry { if $0.pointee.physical & ~4095 == page { $0.pointee.writeTag = 1 } }
+  }
+
+  /// The dirty pages of a window were taken: the pages that may be written without a look are
+  /// dirty again, and get the look from now on.
+  func dropWindowWrites() {
+    forEachEntry {
+      guard $0.pointee.physical & TLBEntry.window != 0, $0.pointee.writeTag & 1 == 0 else { return }
+      environment.memory.noteWindowWrite($0.pointee.physical & ~4095)
+      $0.pointee.writeTag = 1
+    }
+  }
+}

@@ -1,0 +1,213 @@
+import CInterpreter
+
+/// Runs stubs, and what of the floating-point unit needs none.
+extension Handlers {
+  static let x87: Handler = { CPU(raw: $0).runX87($1.op) }
+  static let vector: Handler = { CPU(raw: $0).runVector($1.op) }
+  static let wait: Handler = { raw, _ in
+    let cpu = CPU(raw: raw)
+    let missing = Bits.mp | Bits.ts
+    if cpu.s.pointee.cr0 & missing == missing { return cpu.fault(Vector.deviceMissing) }
+    return cpu.servePendingX87() ? Next.op : Next.fault
+  }
+  static let saveFPU: Handler = { raw, op in
+    let cpu = CPU(raw: raw)
+    guard cpu.mayUseFPU(0) else { return Next.fault }
+    guard cpu.isAligned16(op.op) else { return cpu.protectionFault() }
+    return cpu.copyOut(op.op, from: cpu.fpu, 512)
+  }
+  static let restoreFPU: Handler = { raw, op in
+    let cpu = CPU(raw: raw)
+    guard cpu.mayUseFPU(0) else { return Next.fault }
+    guard cpu.isAligned16(op.op) else { return cpu.protectionFault() }
+    guard cpu.copyIn(op.op, 512) else { return Next.fault }
+    let bounce = cpu.bounce
+    guard bounce.load(fromByteOffset: 24, as: UInt32.self) & 0xFFFF_0000 == 0 else {
+      return cpu.protectionFault()
+    }
+    cpu.fpu.copyMemory(from: bounce, byteCount: 512)
+    return Next.op
+  }
+  /// LDMXCSR and STMXCSR.
+  static let vectorControl: Handler = { raw, op in
+    let cpu = CPU(raw: raw)
+    guard cpu.mayUseVectors() else { return Next.fault }
+    if op.op.pointee.aux == 3 {
+      return cpu.store(op.op, cpu.fpu.load(fromByteOffset: 24, as: UInt32.self))
+    }
+    guard let value = cpu.load(op.op, UInt32.self) else { return Next.fault }
+    if value & 0xFFFF_0000 != 0 { return cpu.protectionFault() }
+    cpu.fpu.storeBytes(of: value, toByteOffset: 24, as: UInt32.self)
+    return Next.op
+  }
+}
+
+extension CPU {
+  /// The guest's FXSAVE image.
+  var fpu: UnsafeMutableRawPointer { raw + Layout.fpu }
+  /// Where a memory operand lies while a stub runs. It has 2 KiB, of which decoding uses some.
+  var bounce: UnsafeMutableRawPointer { raw + Layout.bounce + 1024 }
+
+  /// The state after RESET# (Intel SDM vol. 3, table 10-1).
+  func resetFPU() {
+    fpu.initializeMemory(as: UInt8.self, repeating: 0, count: 1024)
+    fpu.storeBytes(of: 0x0040, as: UInt16.self)
+    fpu.storeBytes(of: 0x1F80, toByteOffset: 24, as: UInt32.self)
+    fpu.storeBytes(of: 0xFFFF, toByteOffset: 28, as: UInt32.self)
+    fpu.storeBytes(of: 0x1F80, toByteOffset: StubBuilder.hostControl, as: UInt32.self)
+  }
+
+  /// Whether x87 instructions (or, without `bits`, FXSAVE) may run; else #NM.
+  fileprivate func mayUseFPU(_ bits: UInt64) -> Bool {
+    if s.pointee.cr0 & (Bits.em | Bits.ts | bits) == 0 { return true }
+    _ = fault(Vector.deviceMissing)
+    return false
+  }
+
+  fileprivate func mayUseVectors() -> Bool {
+    if s.pointee.cr0 & Bits.em != 0 || s.pointee.cr4 & Bits.osfxsr == 0 {
+      _ = undefined()
+      return false
+    }
+    if s.pointee.cr0 & Bits.ts != 0 {
+      _ = fault(Vector.deviceMissing)
+      return false
+    }
+    return true
+  }
+
+  fileprivate func isAligned16(_ o: OpRef) -> Bool {
+    (segment(o.pointee.segment).pointee.base &+ offset(o)) & 15 == 0
+  }
+
+  /// Answers a pending x87 exception; false for #MF.
+  fileprivate func servePendingX87() -> Bool {
+    guard fpu.load(fromByteOffset: 2, as: UInt16.self) & 0x80 != 0 else { return true }
+    if s.pointee.cr0 & Bits.ne != 0 {
+      _ = fault(Vector.floatingPoint)
+      return false
+    }
+    // Without CR0.NE the exception goes to a wire that nothing here listens to.
+    let status = fpu.load(fromByteOffset: 2, as: UInt16.self)
+    fpu.storeBytes(of: status & 0x7F00, toByteOffset: 2, as: UInt16.self)
+    return true
+  }
+
+  /// Fetches a memory operand to the bounce buffer; false after a fault.
+  fileprivate func copyIn(_ o: OpRef, _ count: Int) -> Bool {
+    let at = offset(o)
+    let target = bounce
+    if let p = readable(o.pointee.segment, at, UInt64(count)) {
+      target.copyMemory(from: p, byteCount: count)
+      return true
+    }
+    var done = 0
+    while done < count {
+      let size = count - done >= 8 ? 8 : (count - done >= 4 ? 4 : (count - done >= 2 ? 2 : 1))
+      guard let value = slowLoad(o.pointee.segment, at &+ UInt64(done), size) else { return false }
+      switch size {
+      case 8: target.storeBytes(of: value, toByteOffset: done, as: UInt64.self)
+      case 4:
+        target.storeBytes(
+          of: UInt32(truncatingIfNeeded: value), toByteOffset: done, as: UInt32.self)
+      case 2:
+        target.storeBytes(
+          of: UInt16(truncatingIfNeeded: value), toByteOffset: done, as: UInt16.self)
+      default:
+        target.storeBytes(of: UInt8(truncatingIfNeeded: value), toByteOffset: done, as: UInt8.self)
+      }
+      done += size
+    }
+    return true
+  }
+
+  /// Stores a memory operand.
+  fileprivate func copyOut(_ o: OpRef, from source: UnsafeMutableRawPointer, _ count: Int) -> Int {
+    let at = offset(o)
+    if let p = writable(o.pointee.segment, at, UInt64(count)) {
+      p.copyMemory(from: source, byteCount: count)
+      return Next.op
+    }
+    guard slowProbeWrite(o.pointee.segment, at, count) else { return Next.fault }
+    var done = 0
+    var result = Next.op
+    while done < count {
+      let size = count - done >= 8 ? 8 : (count - done >= 4 ? 4 : (count - done >= 2 ? 2 : 1))
+      let value: UInt64
+      switch size {
+      case 8: value = source.loadUnaligned(fromByteOffset: done, as: UInt64.self)
+      case 4: value = UInt64(source.loadUnaligned(fromByteOffset: done, as: UInt32.self))
+      case 2: value = UInt64(source.loadUnaligned(fromByteOffset: done, as: UInt16.self))
+      default: value = UInt64(source.load(fromByteOffset: done, as: UInt8.self))
+      }
+      let next = slowStore(o.pointee.segment, at &+ UInt64(done), value, size)
+      if next == Next.fault { return next }
+      result |= next
+      done += size
+    }
+    return result
+  }
+
+  fileprivate func call(_ o: OpRef) {
+    guard let stub = UnsafeRawPointer(bitPattern: UInt(truncatingIfNeeded: o.pointee.imm)) else {
+      return
+    }
+    ci_call(stub, fpu, bounce, raw)
+  }
+
+  fileprivate func runX87(_ o: OpRef) -> Int {
+    guard mayUseFPU(0) else { return Next.fault }
+    let kind = o.pointee.reg
+    if kind & Decoder.Kind.noWait == 0 && !servePendingX87() { return Next.fault }
+    let count = Int(o.pointee.aux)
+    if kind & Decoder.Kind.loads != 0 && !copyIn(o, count) { return Next.fault }
+    guard kind & Decoder.Kind.stores != 0 else {
+      call(o)
+      return Next.op
+    }
+    // What is stored may not be until the store is sure to happen.
+    if writable(o.pointee.segment, offset(o), UInt64(count)) == nil {
+      guard slowProbeWrite(o.pointee.segment, offset(o), count) else { return Next.fault }
+    }
+    // A masked store that raises an unmasked exception leaves memory as it is.
+    guard copyIn(o, count) else { return Next.fault }
+    call(o)
+    return copyOut(o, from: bounce, count)
+  }
+
+  fileprivate func runVector(_ o: OpRef) -> Int {
+    guard mayUseVectors() else { return Next.fault }
+    let kind = o.pointee.reg
+    let count = Int(o.pointee.aux)
+    if kind & Decoder.Kind.aligned != 0 && !isAligned16(o) { return protectionFault() }
+    if kind & Decoder.Kind.loads != 0 && !copyIn(o, count) { return Next.fault }
+    let control = fpu.load(fromByteOffset: 24, as: UInt32.self)
+    if control & 0x1F80 != 0x1F80 { return runUnmasked(o, control) }
+    call(o)
+    if kind & Decoder.Kind.stores != 0 { return copyOut(o, from: bounce, count) }
+    return Next.op
+  }
+
+  /// With exceptions unmasked: runs masked, looks what was raised, takes it back for #XM.
+  private func runUnmasked(_ o: OpRef, _ control: UInt32) -> Int {
+    let saved = raw + Layout.bounce + 2048
+    saved.copyMemory(from: fpu, byteCount: 416)
+    (saved + 416).copyMemory(from: raw, byteCount: 200)
+    fpu.storeBytes(of: control & ~0x3F | 0x1F80, toByteOffset: 24, as: UInt32.self)
+    call(o)
+    let raised = fpu.load(fromByteOffset: 24, as: UInt32.self) & 0x3F
+    let masks = control >> 7 & 0x3F
+    if raised & ~masks != 0 {
+      fpu.copyMemory(from: saved, byteCount: 416)
+      raw.copyMemory(from: saved + 416, byteCount: 200)
+      fpu.storeBytes(of: control | raised, toByteOffset: 24, as: UInt32.self)
+      if s.pointee.cr4 & Bits.osxmmexcpt == 0 { return undefined() }
+      return fault(Vector.vector)
+    }
+    fpu.storeBytes(of: control | raised, toByteOffset: 24, as: UInt32.self)
+    if o.pointee.reg & Decoder.Kind.stores != 0 {
+      return copyOut(o, from: bounce, Int(o.pointee.aux))
+    }
+    return Next.op
+  }
+}

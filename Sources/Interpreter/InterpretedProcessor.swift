@@ -1,0 +1,331 @@
+import CInterpreter
+import CKVM
+import Glibc
+import KVMEngine
+import Synchronization
+
+/// Interrupts from a local APIC in this process, as an interpreted processor sees it.
+public protocol InterruptSource: ExternalInterruptSource {
+  /// The task priority as CR8 shows it, times 16.
+  var taskPriority: UInt8 { get set }
+}
+
+/// A processor in software: every mode of x86, on any host.
+///
+/// It decodes guest code to blocks of operations and runs those; pages that hold decoded code are
+/// marked so that whoever writes to them makes the blocks stale. Vector and floating-point
+/// instructions run on the host's own processor with the guest's state.
+///
+/// Not modelled: breakpoints by debug registers, alignment checks, PCID, global pages (a load of
+/// CR3 forgets all), AVX and XSAVE (not offered by CPUID), SMM.
+public final class InterpretedProcessor: Processor, @unchecked Sendable {
+  // SAFETY: everything but `requestExit`, `raiseInterrupt` and `attention` is confined to the
+  // vCPU's thread. `memory` lives from init to deinit and all of `cpu` lies in it.
+  private let storage: UnsafeMutableRawPointer
+  let cpu: CPU
+  private let environment: Environment
+  private let attention = AttentionWord()
+  private let isAsleep = Atomic<Bool>(false)
+  private var thread = pthread_self()
+  private var isHalted = false
+
+  /// The vCPU's number, 0 for the one that boots.
+  public let index: Int
+  /// Whether HLT waits for the next interrupt in ``run()``; else ``run()`` says `.halted`.
+  public var sleepsWhenHalted = true
+
+  /// Makes vCPU `index`. Ports and memory are those of the machine.
+  public init(index: Int, ports: PortBus, memory: AddressSpace) {
+    self.index = index
+    environment = Environment(ports: ports, memory: memory)
+    storage = .allocate(byteCount: Layout.total, alignment: 4096)
+    storage.initializeMemory(as: UInt8.self, repeating: 0, count: Layout.total)
+    cpu = CPU(raw: storage)
+    cpu.s.initialize(
+      to: CPUState(
+        tlb: storage + Layout.tlb, environment: .passUnretained(environment),
+        attention: attention.word))
+    memory.watchPages(attention)
+    reset()
+  }
+
+  deinit { storage.deallocate() }
+
+  public func attachToCurrentThread() {
+    thread = pthread_self()
+    // The kick signal's handler stores to the byte of the attention word that asks for an exit.
+    ckvm_set_exit_flag(
+      UnsafeMutableRawPointer(attention.word).assumingMemoryBound(to: UInt8.self) + 1)
+  }
+
+  // MARK: Running
+
+  public func run() -> ProcessorExit {
+    if isHalted {
+      if let exit = waitForWork() { return exit }
+    }
+    while true {
+      switch cpu.execute() {
+      case .kicked, .none: return .kicked
+      case .window: return .interruptWindow
+      case .firmwareTrap: return .firmwareTrap
+      case .shutdown: return .shutdown
+      case .halted:
+        isHalted = true
+        if let exit = waitForWork() { return exit }
+      }
+    }
+  }
+
+  /// Sleeps until something may wake the processor; nil: it is awake.
+  private func waitForWork() -> ProcessorExit? {
+    while true {
+      if cpu.s.pointee.injected >= 0 {
+        isHalted = false
+        return nil
+      }
+      let bits = attention.word.pointee.load(ordering: .sequentiallyConsistent)
+      if bits & Attention.exit != 0 { return .kicked }
+      if cpu.s.pointee.eflags & RFlag.interrupt != 0,
+        environment.interruptSource?.interruptPending == true
+      {
+        isHalted = false
+        cpu.s.pointee.slow |= Slow.pendingInterrupt
+        return nil
+      }
+      if cpu.s.pointee.wantsWindow && canAcceptInterrupt { return .interruptWindow }
+      guard sleepsWhenHalted else { return .halted }
+      _ = attention.take(Attention.interrupt)
+      isAsleep.store(true, ordering: .sequentiallyConsistent)
+      ci_sleep(
+        UnsafeMutableRawPointer(attention.word).assumingMemoryBound(to: UInt32.self),
+        Attention.exit | Attention.interrupt)
+      isAsleep.store(false, ordering: .sequentiallyConsistent)
+    }
+  }
+
+  public func requestExit() { wake(Attention.exit) }
+
+  public func beginRun() { _ = attention.take(Attention.exit) }
+
+  public func cancelRun() { _ = attention.take(Attention.exit) }
+
+  /// Tells that the ``interruptSource`` has something. Any thread.
+  public func raiseInterrupt() { wake(Attention.interrupt) }
+
+  private func wake(_ bits: UInt32) {
+    attention.raise(bits)
+    if isAsleep.load(ordering: .sequentiallyConsistent) { _ = ckvm_send_kick(thread) }
+  }
+
+  // MARK: Interrupts
+
+  public var canAcceptInterrupt: Bool {
+    cpu.s.pointee.eflags & RFlag.interrupt != 0 && cpu.s.pointee.slow & Slow.shadow == 0
+      && cpu.s.pointee.injected < 0
+  }
+
+  public var requestInterruptWindow: Bool {
+    get { cpu.s.pointee.wantsWindow }
+    set {
+      cpu.s.pointee.wantsWindow = newValue
+      if newValue { cpu.s.pointee.slow |= Slow.window } else { cpu.s.pointee.slow &= ~Slow.window }
+    }
+  }
+
+  public func injectInterrupt(_ vector: UInt8) {
+    cpu.s.pointee.injected = Int(vector)
+    cpu.s.pointee.slow |= Slow.injected
+  }
+
+  /// The local APIC's interrupts; asked after ``raiseInterrupt()``, at the next instruction that
+  /// may be interrupted.
+  public var interruptSource: (any InterruptSource)? {
+    get { environment.interruptSource }
+    set { environment.interruptSource = newValue }
+  }
+  /// The local APIC's registers, at the page that the APIC base MSR names.
+  public var localMemory: (any MemoryDevice)? {
+    get { environment.localMemory }
+    set { environment.localMemory = newValue }
+  }
+  /// What CPUID answers to a leaf and a subleaf. ``HostCPUID`` by default.
+  public var cpuid: (UInt32, UInt32) -> CPUIDResult {
+    get { environment.cpuid }
+    set { environment.cpuid = newValue }
+  }
+  /// MSRs of others (the local APIC): asked first. Nil, or false, for not theirs.
+  public func setModelRegisters(
+    read: @escaping (UInt32) -> UInt64?, write: @escaping (UInt32, UInt64) -> Bool
+  ) {
+    environment.readMSR = read
+    environment.writeMSR = write
+  }
+
+  /// How many instructions were run, counted by whole blocks.
+  public var executedInstructions: UInt64 { cpu.s.pointee.executed }
+
+  /// Runs at most `count` instructions, one by one; for tests.
+  public func run(instructions count: Int) -> ProcessorExit {
+    cpu.s.pointee.budget = Int64(count)
+    cpu.s.pointee.slow |= Slow.budget
+    defer { cpu.s.pointee.slow &= ~Slow.budget }
+    switch cpu.execute() {
+    case .kicked, .none: return .kicked
+    case .window: return .interruptWindow
+    case .firmwareTrap: return .firmwareTrap
+    case .shutdown: return .shutdown
+    case .halted: return .halted
+    }
+  }
+
+  // MARK: State
+
+  public func registers() -> Registers {
+    var r = Registers()
+    r.rax = cpu[0]
+    r.rcx = cpu[1]
+    r.rdx = cpu[2]
+    r.rbx = cpu[3]
+    r.rsp = cpu[4]
+    r.rbp = cpu[5]
+    r.rsi = cpu[6]
+    r.rdi = cpu[7]
+    r.r8 = cpu[8]
+    r.r9 = cpu[9]
+    r.r10 = cpu[10]
+    r.r11 = cpu[11]
+    r.r12 = cpu[12]
+    r.r13 = cpu[13]
+    r.r14 = cpu[14]
+    r.r15 = cpu[15]
+    r.rip = cpu.s.pointee.rip
+    r.rflags = cpu.rflags
+    return r
+  }
+
+  public func setRegisters(_ r: Registers) {
+    let values = [
+      r.rax, r.rcx, r.rdx, r.rbx, r.rsp, r.rbp, r.rsi, r.rdi, r.r8, r.r9, r.r10, r.r11, r.r12,
+      r.r13, r.r14, r.r15,
+    ]
+    for (number, value) in values.enumerated() { cpu[number] = value }
+    cpu.s.pointee.rip = r.rip
+    cpu.setRFlags(r.rflags)
+  }
+
+  public func systemRegisters() -> SystemRegisters {
+    var r = SystemRegisters()
+    r.es = read(.es)
+    r.cs = read(.cs)
+    r.ss = read(.ss)
+    r.ds = read(.ds)
+    r.fs = read(.fs)
+    r.gs = read(.gs)
+    r.ldt = read(.ldt)
+    r.tr = read(.tr)
+    let s = cpu.s.pointee
+    r.gdt.base = s.gdtBase
+    r.gdt.limit = UInt16(truncatingIfNeeded: s.gdtLimit)
+    r.idt.base = s.idtBase
+    r.idt.limit = UInt16(truncatingIfNeeded: s.idtLimit)
+    r.cr0 = s.cr0
+    r.cr2 = s.cr2
+    r.cr3 = s.cr3
+    r.cr4 = s.cr4
+    r.cr8 = s.cr8
+    r.efer = s.efer
+    r.apicBase = s.apicBase
+    return r
+  }
+
+  public func setSystemRegisters(_ r: SystemRegisters) {
+    write(.es, r.es)
+    write(.cs, r.cs)
+    write(.ss, r.ss)
+    write(.ds, r.ds)
+    write(.fs, r.fs)
+    write(.gs, r.gs)
+    write(.ldt, r.ldt)
+    write(.tr, r.tr)
+    let s = cpu.s
+    s.pointee.gdtBase = r.gdt.base
+    s.pointee.gdtLimit = UInt64(r.gdt.limit)
+    s.pointee.idtBase = r.idt.base
+    s.pointee.idtLimit = UInt64(r.idt.limit)
+    s.pointee.cr0 = r.cr0 | 0x10
+    s.pointee.cr2 = r.cr2
+    s.pointee.cr3 = r.cr3
+    s.pointee.cr4 = r.cr4
+    s.pointee.cr8 = r.cr8
+    s.pointee.efer = r.efer
+    s.pointee.apicBase = r.apicBase
+    let isProtected = r.cr0 & Bits.pe != 0
+    let isV86 = s.pointee.eflags & RFlag.virtual8086 != 0
+    s.pointee.cpl = isProtected ? (isV86 ? 3 : UInt8(r.ss.privilege & 3)) : 0
+    if r.cr0 & Bits.pg != 0, r.cr4 & Bits.pae != 0, r.efer & Bits.lma == 0 {
+      _ = cpu.loadPointers(r.cr3)
+    }
+    cpu.flushTLB()
+    cpu.modeChanged()
+  }
+
+  private func read(_ seg: Seg) -> Segment {
+    let s = cpu.segment(seg).pointee
+    var result = Segment()
+    result.selector = s.selector
+    result.base = s.hiddenBase
+    result.limit = s.limit
+    result.type = s.type
+    result.isCodeOrData = s.isCodeOrData
+    result.privilege = s.privilege
+    result.present = s.present
+    result.isBig = s.isBig
+    result.isLong = s.isLong
+    result.granularity = s.rights & 0x8000 != 0
+    result.available = s.rights & 0x1000 != 0
+    return result
+  }
+
+  private func write(_ seg: Seg, _ value: Segment) {
+    let place = cpu.segment(seg)
+    place.pointee.selector = value.selector
+    place.pointee.hiddenBase = value.base
+    place.pointee.limit = value.limit
+    var rights = UInt16(value.type & 15) | UInt16(value.privilege & 3) << 5
+    if value.isCodeOrData { rights |= 0x10 }
+    if value.present { rights |= 0x80 }
+    if value.available { rights |= 0x1000 }
+    if value.isLong { rights |= 0x2000 }
+    if value.isBig { rights |= 0x4000 }
+    if value.granularity { rights |= 0x8000 }
+    place.pointee.rights = rights
+  }
+
+  public func reset() {
+    for number in 0..<24 { cpu[number] = 0 }
+    // The family and model, as after RESET#.
+    cpu[2] = UInt64(HostCPUID.result(1, 0).eax)
+    cpu.s.pointee = CPUState(
+      tlb: storage + Layout.tlb, generation: cpu.s.pointee.generation &+ 1,
+      environment: .passUnretained(environment), attention: attention.word)
+    cpu.flags.pointee = 0x200
+    for number in UInt8(0)..<9 {
+      cpu.segment(Seg.offset(number)).initialize(to: SegmentState())
+    }
+    let flat = cpu.segment(.flat)
+    flat.pointee.readLimit = .max
+    flat.pointee.writeLimit = .max
+    flat.pointee.limit = .max
+    cpu.segment(.cs).pointee.selector = 0xF000
+    cpu.segment(.cs).pointee.hiddenBase = 0xFFFF_0000
+    cpu.segment(.ldt).pointee.rights = 0x82
+    cpu.segment(.tr).pointee.rights = 0x8B
+    if index == 0 { cpu.s.pointee.apicBase |= 0x100 } else { cpu.s.pointee.apicBase &= ~0x100 }
+    cpu.resetFPU()
+    isHalted = false
+    cpu.flushPhysical()
+    cpu.flushTLB()
+    cpu.modeChanged()
+  }
+}

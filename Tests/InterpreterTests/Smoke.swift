@@ -1,0 +1,5 @@
+import Testing
+
+@testable import Interpreter
+
+@Test func smoke() {}
