@@ -56,7 +56,8 @@ fuzz: build ## Feed desktops garbage as guest, image, viewer and client (SECONDS
 	@python3 Fuzz/fuzz.py --porthole "$(BINARY)" --seconds $(SECONDS_EACH) $(ARGS)
 
 sanitize: ## The unit tests under the address sanitizer and the thread sanitizer
-	swift test --no-parallel --sanitize=address --scratch-path .build/address
+	LSAN_OPTIONS=suppressions=$(CURDIR)/scripts/lsan.supp \
+	  swift test --no-parallel --sanitize=address --scratch-path .build/address
 	swift test --no-parallel --sanitize=thread --scratch-path .build/thread
 
 build: ## Only build the command
