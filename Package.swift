@@ -21,12 +21,18 @@ let package = Package(
     .target(name: "Guests", path: "Guests"),
     // Swift; imports point downwards in this list only.
     .target(name: "KVMEngine", dependencies: ["CKVM"], swiftSettings: strict),
+    .target(name: "CInterpreter"),
+    .target(
+      name: "Interpreter", dependencies: ["CKVM", "CInterpreter", "KVMEngine"],
+      swiftSettings: strict),
     .target(name: "Storage", dependencies: ["KVMEngine"], swiftSettings: strict),
     .target(name: "Display", dependencies: ["KVMEngine", "CVNC", "CPNG"], swiftSettings: strict),
     .target(name: "Input", dependencies: ["KVMEngine"], swiftSettings: strict),
     .target(
       name: "Machine",
-      dependencies: ["CKVM", "KVMEngine", "Storage", "Display", "Input", "BIOS"],
+      dependencies: [
+        "CKVM", "KVMEngine", "Interpreter", "Storage", "Display", "Input", "BIOS",
+      ],
       swiftSettings: strict),
     .executableTarget(
       name: "Appliance",
@@ -44,6 +50,10 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "KVMEngineTests", dependencies: ["KVMEngine", "DeviceTestKit"], swiftSettings: strict),
+    .testTarget(
+      name: "InterpreterTests",
+      dependencies: ["Interpreter", "CInterpreter", "KVMEngine", "DeviceTestKit"],
+      swiftSettings: strict),
     .testTarget(
       name: "StorageTests", dependencies: ["Storage", "DeviceTestKit"], swiftSettings: strict),
     .testTarget(

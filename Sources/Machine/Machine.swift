@@ -40,9 +40,7 @@ public final class Machine: @unchecked Sendable {
     let gauge = KeyboardBufferGauge(space: parts.space)
     parts.input.acceptance { gauge.hasRoom }
     for index in 0..<configuration.processors {
-      let processor = try KVMProcessor(
-        parts.hypervisor, index: index, processors: configuration.processors, ports: parts.ports,
-        memory: parts.space)
+      let processor = try parts.makeProcessor(index, of: configuration.processors)
       processors.append(
         VirtualCPU(
           index: index, processor: processor, gate: parts.control.gate, owner: self,

@@ -26,18 +26,18 @@ struct MachineBuilder {
   func build() throws -> MachineParts {
     try validate()
     let drives = try openDrives()
-    let hypervisor = try KVMVirtualMachine(KVMSystem())
-    let space = AddressSpace(bus: bus, slots: hypervisor)
+    let hypervisor = configuration.engine == .kvm ? try KVMVirtualMachine(KVMSystem()) : nil
+    let space = AddressSpace(bus: bus, slots: hypervisor ?? UnmappedSlots())
     let control = MachineControl(gate: RunGate(processors: configuration.processors))
 
     let memory = try mapMemory(space)
     let pic = I8259Pair { [unowned control] raised in if raised { control.interruptRaised() } }
     let ioapic = IOAPIC(
       deliver: { [hypervisor] message in
-        hypervisor.signal(address: message.address, data: message.data)
+        hypervisor?.signal(address: message.address, data: message.data)
       },
       routesChanged: { [hypervisor] routes in
-        hypervisor.setInterruptRoutes(routes.map { $0.map { ($0.address, $0.data) } })
+        hypervisor?.setInterruptRoutes(routes.map { $0.map { ($0.address, $0.data) } })
       })
     let interrupts = ISAInterrupts(pair: pic, ioapic: ioapic)
     try ports.register(pic.master, at: MemoryMap.pic1)
@@ -87,6 +87,9 @@ struct MachineBuilder {
       throw MachineError(
         "a desktop has 1 to \(MachineConfiguration.maximumProcessors) vCPUs,"
           + " not \(configuration.processors)")
+    }
+    guard configuration.engine == .kvm || configuration.processors == 1 else {
+      throw MachineError("the software engine has one processor in this version")
     }
     guard configuration.irqchip == .split else {
       throw MachineError(

@@ -12,6 +12,14 @@ public enum SerialTarget: Sendable, Equatable {
   case socket(String)
 }
 
+/// What runs the guest's instructions.
+public enum EngineKind: String, Sendable, CaseIterable {
+  /// The host's KVM.
+  case kvm
+  /// The interpreter, on any host; without /dev/kvm too.
+  case software
+}
+
 /// Where the interrupt controllers are.
 public enum IrqchipKind: String, Sendable, CaseIterable {
   /// The local APICs in KVM, I/O APIC, 8259 and 8254 in this process.
@@ -56,6 +64,7 @@ public struct MachineConfiguration: Sendable {
   /// Nil for a desktop without a VNC server.
   public var vnc: VNCConfiguration?
   public var serial: SerialTarget = .none
+  public var engine: EngineKind = .kvm
   public var irqchip: IrqchipKind = .split
   public var onTripleFault: TripleFaultPolicy = .reset
   /// Whether the guest may end the process by writing to port F4h.

@@ -1,5 +1,6 @@
 import Display
 import Input
+import Interpreter
 import KVMEngine
 import Storage
 import Synchronization
@@ -9,7 +10,8 @@ struct MachineParts: Sendable {
   let clock: MachineClock
   let ports: PortBus
   let space: AddressSpace
-  let hypervisor: KVMVirtualMachine
+  /// Nil where the interpreter runs the guest.
+  let hypervisor: KVMVirtualMachine?
   let control: MachineControl
   let memory: MachineMemory
   let pic: I8259Pair
@@ -22,6 +24,17 @@ struct MachineParts: Sendable {
   let input: InputHub
   let disk: DiskBIOS
   let firmware: Firmware
+}
+
+extension MachineParts {
+  /// Processor `index` of `count`.
+  func makeProcessor(_ index: Int, of count: Int) throws(HostError) -> any Processor {
+    guard let hypervisor else {
+      return InterpretedProcessor(index: index, ports: ports, memory: space)
+    }
+    return try KVMProcessor(
+      hypervisor, index: index, processors: count, ports: ports, memory: space)
+  }
 }
 
 extension I8259Pair: ExternalInterruptSource {}

@@ -30,13 +30,5 @@ public final class LineRecorder: InterruptSink {
   }
 }
 
-/// Memory slots without a hypervisor: mappings work through ``AddressSpace`` alone.
-public final class NoSlots: MemorySlots {
-  public init() {}
-  public func setSlot(
-    _ index: UInt32, guestAddress: UInt64, host: UnsafeMutableRawPointer, size: Int,
-    options: SlotOptions
-  ) throws(HostError) {}
-  public func removeSlot(_ index: UInt32) throws(HostError) {}
-  public func takeDirtyPages(_ index: UInt32, into bitmap: UnsafeMutableBufferPointer<UInt64>) {}
-}
+/// Memory slots without a hypervisor: mappings work through `AddressSpace` alone.
+public typealias NoSlots = UnmappedSlots

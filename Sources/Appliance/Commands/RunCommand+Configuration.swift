@@ -15,6 +15,7 @@ extension RunCommand {
     configuration.bootOrder = boot
     configuration.vnc = try vncConfiguration(name: name, password: password)
     configuration.serial = serial
+    configuration.engine = engine
     configuration.irqchip = irqchip
     configuration.onTripleFault = onTripleFault
     configuration.debugExit = debugExit

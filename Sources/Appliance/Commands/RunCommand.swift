@@ -78,6 +78,9 @@ struct RunCommand: ParsableCommand {
     transform: SerialOption.parse)
   var serial: SerialTarget = .none
 
+  @Option(name: .long, help: "What runs the guest: this host's KVM, or software on any host.")
+  var engine: EngineKind = .kvm
+
   @Option(name: .long, help: "Where the interrupt controllers live.")
   var irqchip: IrqchipKind = .split
 
@@ -106,5 +109,6 @@ struct RunCommand: ParsableCommand {
   }
 }
 
+extension EngineKind: ExpressibleByArgument {}
 extension IrqchipKind: ExpressibleByArgument {}
 extension TripleFaultPolicy: ExpressibleByArgument {}
