@@ -212,6 +212,7 @@ public final class InterpretedProcessor: Processor, @unchecked Sendable {
     for (number, value) in values.enumerated() { cpu[number] = value }
     cpu.s.pointee.rip = r.rip
     cpu.setRFlags(r.rflags)
+    isHalted = false
   }
 
   public func systemRegisters() -> SystemRegisters {

@@ -1,5 +1,0 @@
-import Testing
-
-@testable import Interpreter
-
-@Test func smoke() {}
