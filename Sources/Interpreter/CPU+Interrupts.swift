@@ -257,6 +257,7 @@ extension CPU {
 
   func interruptReturn(_ o: OpRef) -> Int {
     let size = o.pointee.size
+    s.pointee.blocksNMI = false
     if !s.pointee.isProtected || s.pointee.isV86 { return returnReal(size) }
     if s.pointee.eflags & RFlag.nested != 0 {
       if s.pointee.isLongMode { return protectionFault() }

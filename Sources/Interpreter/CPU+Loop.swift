@@ -122,16 +122,22 @@ extension CPU {
       s.pointee.slow &= ~Slow.injected
       return deliverInterrupt(vector)
     }
-    guard s.pointee.eflags & RFlag.interrupt != 0 else { return .none }
-    if s.pointee.slow & Slow.pendingInterrupt != 0 {
-      s.pointee.slow &= ~Slow.pendingInterrupt
-      if let source = environment.interruptSource, source.interruptPending,
-        let vector = source.acknowledge()
+    if s.pointee.slow & Slow.pendingInterrupt != 0, let local = environment.localAPIC {
+      let events = local.pendingEvents.subtracting(.external)
+      if events.isEmpty { s.pointee.slow &= ~Slow.pendingInterrupt }
+      if events.contains(.initialize) { return .initialize }
+      if events.contains(.nonMaskable), !s.pointee.blocksNMI, local.takeNMI() {
+        s.pointee.blocksNMI = true
+        return deliverInterrupt(2)
+      }
+      if events.contains(.interrupt), s.pointee.eflags & RFlag.interrupt != 0,
+        let vector = local.nextInterrupt()
       {
-        if source.interruptPending { s.pointee.slow |= Slow.pendingInterrupt }
         return deliverInterrupt(vector)
       }
     }
+    guard s.pointee.eflags & RFlag.interrupt != 0 else { return .none }
+    if environment.localAPIC?.externalInterruptAllowed == false { return .none }
     return s.pointee.wantsWindow ? .window : .none
   }
 

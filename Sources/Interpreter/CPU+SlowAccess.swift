@@ -218,17 +218,18 @@ extension CPU {
     let width = AccessWidth(rawValue: UInt8(size)) ?? .byte
     if let local = localDevice(address) {
       local.writeMemory(address & 4095, width: width, value: value & width.mask)
+      s.pointee.slow |= Slow.pendingInterrupt
       return
     }
     environment.memory.bus.write(address, width: width, value: value)
   }
 
   /// The local APIC, where its page is.
-  private func localDevice(_ address: UInt64) -> (any MemoryDevice)? {
-    guard address & ~4095 == s.pointee.apicBase & 0x000F_FFFF_FFFF_F000,
-      s.pointee.apicBase & 0xC00 == 0x800
-    else { return nil }
-    return environment.localMemory
+  private func localDevice(_ address: UInt64) -> LocalAPIC? {
+    guard let local = environment.localAPIC, address & ~4095 == local.registerPage else {
+      return nil
+    }
+    return local
   }
 
   // MARK: TLB

@@ -155,7 +155,7 @@ struct Block {
 }
 
 /// Why the loop ends.
-enum Leave: UInt8 { case none, halted, firmwareTrap, shutdown, kicked, window }
+enum Leave: UInt8 { case none, halted, firmwareTrap, shutdown, kicked, window, initialize }
 
 /// Everything of a processor but registers, flags and segments.
 struct CPUState {
@@ -189,6 +189,8 @@ struct CPUState {
   var shadowedRip: UInt64 = 0
   var wantsWindow = false
   var largePages = false
+  /// An NMI is being handled: the next one waits for IRET.
+  var blocksNMI = false
 
   var cr0: UInt64 = 0x6000_0010
   var cr2: UInt64 = 0
@@ -257,11 +259,8 @@ enum Attention {
 final class Environment {
   let ports: PortBus
   let memory: AddressSpace
-  var interruptSource: (any InterruptSource)?
-  var localMemory: (any MemoryDevice)?
+  var localAPIC: LocalAPIC?
   var cpuid: (UInt32, UInt32) -> CPUIDResult
-  var readMSR: (UInt32) -> UInt64?
-  var writeMSR: (UInt32, UInt64) -> Bool
   let blocks = BlockCache()
   let stubs = StubPool()
 
@@ -269,8 +268,6 @@ final class Environment {
     self.ports = ports
     self.memory = memory
     cpuid = { HostCPUID.result($0, $1) }
-    readMSR = { _ in nil }
-    writeMSR = { _, _ in false }
   }
 }
 

@@ -89,7 +89,7 @@ extension CPU {
 
   /// RDMSR; nil for one that there is not.
   func modelRegister(_ index: UInt32) -> UInt64? {
-    if let value = environment.readMSR(index) { return value }
+    if let local = environment.localAPIC, LocalAPIC.ownsMSR(index) { return local.readMSR(index) }
     switch index {
     case 0x10: return ci_rdtsc() &+ s.pointee.tscOffset
     case 0x17, 0x8B, 0x3A, 0x79, 0xFE, 0x179, 0x17A, 0x1D9, 0x1DB, 0x1DC, 0xCE, 0x140: return 0
@@ -118,7 +118,10 @@ extension CPU {
 
   /// WRMSR; false for #GP.
   func setModelRegister(_ index: UInt32, _ value: UInt64) -> Bool {
-    if environment.writeMSR(index, value) { return true }
+    if let local = environment.localAPIC, LocalAPIC.ownsMSR(index) {
+      s.pointee.slow |= Slow.pendingInterrupt
+      return local.writeMSR(index, value: value)
+    }
     switch index {
     case 0x10: s.pointee.tscOffset = value &- ci_rdtsc()
     case 0x1B: s.pointee.apicBase = value

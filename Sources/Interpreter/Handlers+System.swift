@@ -161,7 +161,8 @@ extension Handlers {
     case 2: value = s.pointee.cr2
     case 3: value = s.pointee.cr3
     case 4: value = s.pointee.cr4
-    case 8 where s.pointee.is64: value = s.pointee.cr8
+    case 8 where s.pointee.is64:
+      value = cpu.environment.localAPIC.map { UInt64($0.taskPriorityClass) } ?? s.pointee.cr8
     default: return cpu.undefined()
     }
     cpu.set(op.op.pointee.rm, size: op.op.pointee.size, value)
@@ -179,7 +180,7 @@ extension Handlers {
     case 8 where cpu.s.pointee.is64:
       if value > 15 { return cpu.protectionFault() }
       cpu.s.pointee.cr8 = value
-      cpu.environment.interruptSource?.taskPriority = UInt8(value << 4)
+      cpu.environment.localAPIC?.taskPriorityClass = UInt8(truncatingIfNeeded: value)
       cpu.s.pointee.slow |= Slow.pendingInterrupt
     default: return cpu.undefined()
     }

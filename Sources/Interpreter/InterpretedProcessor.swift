@@ -4,12 +4,6 @@ import Glibc
 import KVMEngine
 import Synchronization
 
-/// Interrupts from a local APIC in this process, as an interpreted processor sees it.
-public protocol InterruptSource: ExternalInterruptSource {
-  /// The task priority as CR8 shows it, times 16.
-  var taskPriority: UInt8 { get set }
-}
-
 /// A processor in software: every mode of x86, on any host.
 ///
 /// It decodes guest code to blocks of operations and runs those; pages that hold decoded code are
@@ -28,6 +22,7 @@ public final class InterpretedProcessor: Processor, @unchecked Sendable {
   private let isAsleep = Atomic<Bool>(false)
   private var thread = pthread_self()
   private var isHalted = false
+  private var isWaitingForStartup = false
 
   /// The vCPU's number, 0 for the one that boots.
   public let index: Int
@@ -70,6 +65,9 @@ public final class InterpretedProcessor: Processor, @unchecked Sendable {
       case .window: return .interruptWindow
       case .firmwareTrap: return .firmwareTrap
       case .shutdown: return .shutdown
+      case .initialize:
+        _ = takesInit()
+        if isHalted, let exit = waitForWork() { return exit }
       case .halted:
         isHalted = true
         if let exit = waitForWork() { return exit }
@@ -80,15 +78,19 @@ public final class InterpretedProcessor: Processor, @unchecked Sendable {
   /// Sleeps until something may wake the processor; nil: it is awake.
   private func waitForWork() -> ProcessorExit? {
     while true {
-      if cpu.s.pointee.injected >= 0 {
+      if cpu.s.pointee.injected >= 0 && !isWaitingForStartup {
         isHalted = false
         return nil
       }
       let bits = attention.word.pointee.load(ordering: .sequentiallyConsistent)
       if bits & Attention.exit != 0 { return .kicked }
-      if cpu.s.pointee.eflags & RFlag.interrupt != 0,
-        environment.interruptSource?.interruptPending == true
-      {
+      if takesInit() { continue }
+      if isWaitingForStartup {
+        if let page = environment.localAPIC?.takeStartup() {
+          start(at: page)
+          return nil
+        }
+      } else if hasLocalInterrupt {
         isHalted = false
         cpu.s.pointee.slow |= Slow.pendingInterrupt
         return nil
@@ -104,14 +106,41 @@ public final class InterpretedProcessor: Processor, @unchecked Sendable {
     }
   }
 
+  /// Whether the local APIC has what ends HLT.
+  private var hasLocalInterrupt: Bool {
+    guard let local = environment.localAPIC else { return false }
+    let events = local.pendingEvents
+    if events.contains(.nonMaskable) && !cpu.s.pointee.blocksNMI { return true }
+    return events.contains(.interrupt) && cpu.s.pointee.eflags & RFlag.interrupt != 0
+  }
+
+  /// Takes an INIT: the state after it is that after RESET#, but for the caches and the FPU. All
+  /// processors but the one that boots then wait for a start-up message.
+  private func takesInit() -> Bool {
+    guard let local = environment.localAPIC, local.pendingEvents.contains(.initialize),
+      local.takeInit()
+    else { return false }
+    reset()
+    isWaitingForStartup = local.waitsForStartup
+    isHalted = isWaitingForStartup
+    return true
+  }
+
+  /// Begins at the page of a start-up message (Intel SDM vol. 3, 9.4.4).
+  private func start(at page: UInt8) {
+    isWaitingForStartup = false
+    isHalted = false
+    cpu.segment(.cs).pointee.selector = UInt16(page) << 8
+    cpu.segment(.cs).pointee.hiddenBase = UInt64(page) << 12
+    cpu.s.pointee.rip = 0
+    cpu.modeChanged()
+  }
+
   public func requestExit() { wake(Attention.exit) }
 
   public func beginRun() { _ = attention.take(Attention.exit) }
 
   public func cancelRun() { _ = attention.take(Attention.exit) }
-
-  /// Tells that the ``interruptSource`` has something. Any thread.
-  public func raiseInterrupt() { wake(Attention.interrupt) }
 
   private func wake(_ bits: UInt32) {
     attention.raise(bits)
@@ -123,6 +152,7 @@ public final class InterpretedProcessor: Processor, @unchecked Sendable {
   public var canAcceptInterrupt: Bool {
     cpu.s.pointee.eflags & RFlag.interrupt != 0 && cpu.s.pointee.slow & Slow.shadow == 0
       && cpu.s.pointee.injected < 0
+      && environment.localAPIC?.externalInterruptAllowed != false
   }
 
   public var requestInterruptWindow: Bool {
@@ -138,30 +168,20 @@ public final class InterpretedProcessor: Processor, @unchecked Sendable {
     cpu.s.pointee.slow |= Slow.injected
   }
 
-  /// The local APIC's interrupts; asked after ``raiseInterrupt()``, at the next instruction that
-  /// may be interrupted.
-  public var interruptSource: (any InterruptSource)? {
-    get { environment.interruptSource }
-    set { environment.interruptSource = newValue }
-  }
-  /// The local APIC's registers, at the page that the APIC base MSR names.
-  public var localMemory: (any MemoryDevice)? {
-    get { environment.localMemory }
-    set { environment.localMemory = newValue }
+  /// The local APIC of this processor, given once before it runs; nil: only the 8259 interrupts.
+  /// Its MSRs, its page, CR8, interrupts, NMI, INIT and start-up messages work from then on.
+  public var localAPIC: LocalAPIC? {
+    get { environment.localAPIC }
+    set {
+      environment.localAPIC = newValue
+      newValue?.connect { [weak self] in self?.wake(Attention.interrupt) }
+    }
   }
   /// What CPUID answers to a leaf and a subleaf. ``HostCPUID`` by default.
   public var cpuid: (UInt32, UInt32) -> CPUIDResult {
     get { environment.cpuid }
     set { environment.cpuid = newValue }
   }
-  /// MSRs of others (the local APIC): asked first. Nil, or false, for not theirs.
-  public func setModelRegisters(
-    read: @escaping (UInt32) -> UInt64?, write: @escaping (UInt32, UInt64) -> Bool
-  ) {
-    environment.readMSR = read
-    environment.writeMSR = write
-  }
-
   /// How many instructions were run, counted by whole blocks.
   public var executedInstructions: UInt64 { cpu.s.pointee.executed }
 
@@ -171,7 +191,7 @@ public final class InterpretedProcessor: Processor, @unchecked Sendable {
     cpu.s.pointee.slow |= Slow.budget
     defer { cpu.s.pointee.slow &= ~Slow.budget }
     switch cpu.execute() {
-    case .kicked, .none: return .kicked
+    case .kicked, .none, .initialize: return .kicked
     case .window: return .interruptWindow
     case .firmwareTrap: return .firmwareTrap
     case .shutdown: return .shutdown
@@ -324,7 +344,8 @@ public final class InterpretedProcessor: Processor, @unchecked Sendable {
     cpu.segment(.tr).pointee.rights = 0x8B
     if index == 0 { cpu.s.pointee.apicBase |= 0x100 } else { cpu.s.pointee.apicBase &= ~0x100 }
     cpu.resetFPU()
-    isHalted = false
+    isWaitingForStartup = environment.localAPIC?.waitsForStartup ?? (index != 0)
+    isHalted = isWaitingForStartup
     cpu.flushPhysical()
     cpu.flushTLB()
     cpu.modeChanged()
