@@ -118,6 +118,14 @@ def measure_start(kind, binary, images, folder, runs):
     return {"start to VNC handshake": handshakes, "start to first picture": pictures}
 
 
+def settle(viewer, seconds):
+    """Asks for an update and takes all that come until none came for `seconds`; one stays asked for."""
+    viewer.request(incremental=True)
+    while viewer.buffer or select.select([viewer.socket], [], [], seconds)[0]:
+        viewer.update()
+        viewer.request(incremental=True)
+
+
 def measure_keys(kind, binary, images, folder, keys):
     """Milliseconds from a key event to the changed pixel, on a screen that was still."""
     times = []
@@ -128,9 +136,8 @@ def measure_keys(kind, binary, images, folder, keys):
         wait_for(viewer, key_screen)
         time.sleep(1)
         for index in range(keys):
+            settle(viewer, 0.15 + 0.013 * (index % 7))
             before = viewer.pixel(0, 0)
-            viewer.request(incremental=True)
-            time.sleep(0.15 + 0.013 * (index % 7))
             start = time.monotonic()
             viewer.key(0x61, True)
             while viewer.pixel(0, 0) == before:
