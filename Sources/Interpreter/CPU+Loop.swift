@@ -122,6 +122,7 @@ extension CPU {
       s.pointee.slow &= ~Slow.injected
       return deliverInterrupt(vector)
     }
+    if environment.localAPIC == nil { s.pointee.slow &= ~Slow.pendingInterrupt }
     if s.pointee.slow & Slow.pendingInterrupt != 0, let local = environment.localAPIC {
       let events = local.pendingEvents.subtracting(.external)
       if events.isEmpty { s.pointee.slow &= ~Slow.pendingInterrupt }
@@ -187,6 +188,7 @@ extension CPU {
     guard
       let physical = translate(linear, writing: false, user: isUser, fetching: true)
     else { return nil }
+    noteExecuted(linear)
     let found = physicalPage(physical & ~4095)
     guard let base = found.pointee.base else {
       // Code in a device's memory: fetched into the page of nobody.

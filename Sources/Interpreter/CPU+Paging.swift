@@ -44,6 +44,7 @@ extension CPU {
   func translate(
     _ linear: UInt64, writing: Bool, user: Bool, fetching: Bool = false, system: Bool = false
   ) -> UInt64? {
+    s.pointee.endedLarge = false
     guard s.pointee.cr0 & Bits.pg != 0 else { return linear & 0xFFFF_FFFF }
     if s.pointee.cr4 & Bits.pae != 0 {
       return walkWide(linear, writing: writing, user: user, fetching: fetching, system: system)
@@ -123,7 +124,10 @@ extension CPU {
         }
         mark(at, entry, Entry.accessed | (writing ? Entry.dirty : 0), 8)
         let mask = (UInt64(1) << (12 + 9 * level)) - 1
-        if level > 0 { s.pointee.largePages = true }
+        if level > 0 {
+          s.pointee.largePages = true
+          s.pointee.endedLarge = true
+        }
         return entry & Entry.frame & ~mask | linear & mask
       }
       mark(at, entry, Entry.accessed, 8)
@@ -149,6 +153,7 @@ extension CPU {
       }
       mark(directoryAt, directory, Entry.accessed | (writing ? Entry.dirty : 0), 4)
       s.pointee.largePages = true
+      s.pointee.endedLarge = true
       return (directory >> 13 & 0xFF) << 32 | directory & 0xFFC0_0000 | linear & 0x3F_FFFF
     }
     let at = directory & 0xFFFF_F000 | (linear >> 12 & 0x3FF) << 2

@@ -239,6 +239,7 @@ extension CPU {
     let entry = entry(linear)
     let linearPage = linear & ~4095
     let physicalPageAddress = physical & ~4095
+    let large = s.pointee.endedLarge ? TLBEntry.large : 0
     let page = physicalPage(physicalPageAddress)
     let same = entry.pointee.physical & ~4095 == physicalPageAddress
     guard let base = page.pointee.base else {
@@ -247,7 +248,7 @@ extension CPU {
       entry.pointee.writeTag = 1
       entry.pointee.addend = linearPage
       entry.pointee.physical =
-        physicalPageAddress | known
+        physicalPageAddress | known | large
         | (writing ? TLBEntry.deviceWrite : TLBEntry.deviceRead)
       return
     }
@@ -258,7 +259,7 @@ extension CPU {
     }
     entry.pointee.addend = addend
     entry.pointee.physical =
-      physicalPageAddress | (page.pointee.flags & 2 != 0 ? TLBEntry.window : 0)
+      physicalPageAddress | large | (page.pointee.flags & 2 != 0 ? TLBEntry.window : 0)
     if !writing {
       entry.pointee.readTag = linearPage
     } else if page.pointee.flags & 1 != 0,
@@ -285,6 +286,8 @@ extension CPU {
 
   /// Forgets where code lies.
   func newGeneration() {
+    (raw + Layout.executed).initializeMemory(
+      as: UInt8.self, repeating: 0, count: Layout.executedBytes)
     s.pointee.generation &+= 1
     updateStamp()
   }
@@ -294,15 +297,44 @@ extension CPU {
       as: UInt8.self, repeating: 1, count: Layout.physicalEntries * 32)
   }
 
+  /// Where the bit of `key` is: a linear page, or a 4 MiB region, that code was fetched from.
+  private func executedBit(_ key: UInt64) -> (byte: UnsafeMutablePointer<UInt8>, mask: UInt8) {
+    let hash = Int(truncatingIfNeeded: key ^ key >> 15) & (Layout.executedBytes * 8 - 1)
+    let bytes = (raw + Layout.executed).assumingMemoryBound(to: UInt8.self)
+    return (bytes + (hash >> 3), 1 << UInt8(hash & 7))
+  }
+
+  private func regionKey(_ linear: UInt64) -> UInt64 { linear >> 22 &+ 0x5A5A_0000 }
+
+  /// Remembers that code was fetched from the page that was just translated.
+  func noteExecuted(_ linear: UInt64) {
+    let page = executedBit(linear >> 12)
+    page.byte.pointee |= page.mask
+    guard s.pointee.endedLarge else { return }
+    let region = executedBit(regionKey(linear))
+    region.byte.pointee |= region.mask
+  }
+
   /// Forgets the translation of one page, and of the large page around it.
   func flushPage(_ linear: UInt64) {
-    if s.pointee.largePages { return flushTLB() }
     let index = Int(truncatingIfNeeded: linear &>> 12) & (Layout.tlbEntries - 1)
     let entries = (raw + Layout.tlb).assumingMemoryBound(to: TLBEntry.self)
     for set in 0..<Layout.tlbSets {
       entries[set * Layout.tlbEntries + index] = TLBEntry()
     }
-    newGeneration()
+    if s.pointee.largePages {
+      forEachEntry {
+        guard $0.pointee.physical & TLBEntry.large != 0 else { return }
+        let tag = $0.pointee.readTag & 1 == 0 ? $0.pointee.readTag : $0.pointee.writeTag
+        let isDevice = $0.pointee.physical & (TLBEntry.deviceRead | TLBEntry.deviceWrite) != 0
+        if isDevice || (tag ^ linear) >> 22 == 0 { $0.pointee = TLBEntry() }
+      }
+    }
+    let page = executedBit(linear >> 12)
+    let region = executedBit(regionKey(linear))
+    if page.byte.pointee & page.mask != 0 || region.byte.pointee & region.mask != 0 {
+      newGeneration()
+    }
   }
 
   /// From now on stores to the physical page are looked at, for it holds code.

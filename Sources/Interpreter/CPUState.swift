@@ -70,8 +70,11 @@ enum Layout {
   static let physical = executable + executableEntries * 32
   static let physicalEntries = 256
   static let jumps = physical + physicalEntries * 32
-  static let jumpEntries = 4096
-  static let total = jumps + jumpEntries * 32
+  static let jumpEntries = 16384
+  /// One bit for the hash of each linear page that code was fetched from.
+  static let executed = jumps + jumpEntries * 32
+  static let executedBytes = 4096
+  static let total = executed + executedBytes
 }
 
 /// A segment register: what the guest loaded, and what accesses use in the mode of the moment.
@@ -189,6 +192,8 @@ struct CPUState {
   var shadowedRip: UInt64 = 0
   var wantsWindow = false
   var largePages = false
+  /// The last walk ended at a large page.
+  var endedLarge = false
   /// An NMI is being handled: the next one waits for IRET.
   var blocksNMI = false
 
