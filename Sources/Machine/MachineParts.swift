@@ -30,10 +30,20 @@ extension MachineParts {
   /// Processor `index` of `count`.
   func makeProcessor(_ index: Int, of count: Int) throws(HostError) -> any Processor {
     guard let hypervisor else {
-      return InterpretedProcessor(index: index, ports: ports, memory: space)
+      let processor = InterpretedProcessor(index: index, ports: ports, memory: space)
+      if processor.localAPIC == nil { processor.cpuid = Self.cpuidWithoutLocalAPIC }
+      return processor
     }
     return try KVMProcessor(
       hypervisor, index: index, processors: count, ports: ports, memory: space)
+  }
+
+  /// CPUID of a processor that has no local APIC, so that no guest looks for one (Intel SDM vol. 2A,
+  /// CPUID leaf 1; AMD APM vol. 3, leaf 80000001h: bit 9 of EDX).
+  private static func cpuidWithoutLocalAPIC(_ leaf: UInt32, _ subleaf: UInt32) -> CPUIDResult {
+    var result = HostCPUID.result(leaf, subleaf)
+    if leaf == 1 || leaf == 0x8000_0001 { result.edx &= ~(1 << 9) }
+    return result
   }
 }
 
