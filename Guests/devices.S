@@ -68,6 +68,45 @@ wait_ticks:
     popw %ax
     ret
 
+// Time passes as counter 2 of the 8254 counts it, whatever the processor's speed and whether
+// interrupts are on. It must be read every 50 ms; what a busy host misses makes a wait longer.
+stopwatch_start:
+    pushw %ax
+    OUT8 0x61, 0x01
+    OUT8 0x43, 0xB4
+    OUT8 0x42, 0x00
+    OUT8 0x42, 0x00
+    movl $0, AT(elapsed)
+    movw $0, AT(last_count)
+    popw %ax
+    ret
+// EAX: 1193182nds of a second since the start.
+stopwatch:
+    pushl %ecx
+    OUT8 0x43, 0x80
+    call read_counter_2
+    movzwl AT(last_count), %ecx
+    movw %ax, AT(last_count)
+    subw %ax, %cx
+    addl AT(elapsed), %ecx
+    movl %ecx, AT(elapsed)
+    movl %ecx, %eax
+    popl %ecx
+    ret
+// Goes back to `label` until so many milliseconds have passed since the start.
+.macro UNTIL_MS ms, label
+    call stopwatch
+    cmpl $(\ms * 1193), %eax
+    jb \label
+.endm
+.macro PAUSE_MS ms
+    call stopwatch_start
+93: UNTIL_MS \ms, 93b
+.endm
+    .balign 4
+elapsed: .long 0
+last_count: .word 0
+
     CHECK_ROUTINES
 #include "devices/timer.inc"
 #include "devices/pic.inc"

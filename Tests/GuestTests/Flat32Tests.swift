@@ -3,10 +3,10 @@ import Machine
 import Testing
 
 /// An unpaged 32-bit program that draws into the linear frame buffer (Guests/flat32.S).
-@Suite(.serialized, .enabled(if: hasKVM, "this host has no usable /dev/kvm"))
-struct Flat32Tests {
-  @Test func drawsItsTestCardAndAnswersAKey() throws {
-    let run = try GuestRun("flat32")
+@Suite(.serialized) struct Flat32Tests {
+  @Test(arguments: usableEngines)
+  func drawsItsTestCardAndAnswersAKey(engine: EngineKind) throws {
+    let run = try GuestRun("flat32") { $0.engine = engine }
     try run.wait("the test card") { $0.serial.contains("card drawn") }
     let frame = run.machine.capture()
     #expect(frame.size == FrameSize(width: 800, height: 600))

@@ -5,8 +5,7 @@ import Storage
 import Testing
 
 /// The BIOS services as a real-mode program finds them (Guests/services.S).
-@Suite(.serialized, .enabled(if: hasKVM, "this host has no usable /dev/kvm"))
-struct ServicesTests {
+@Suite(.serialized) struct ServicesTests {
   static let diskSectors = 32768
 
   /// A hard disk whose sectors each begin with their own number.
@@ -23,12 +22,14 @@ struct ServicesTests {
     close(file)
   }
 
-  @Test func everyServiceAnswersARealModeProgram() throws {
-    let disk = "/tmp/porthole-services-\(getpid()).img"
+  @Test(arguments: usableEngines)
+  func everyServiceAnswersARealModeProgram(engine: EngineKind) throws {
+    let disk = "/tmp/porthole-services-\(getpid())-\(engine).img"
     try Self.makeDisk(disk)
     defer { unlink(disk) }
     let run = try GuestRun("services", limit: 60) { configuration in
       configuration.memoryBytes = 32 << 20
+      configuration.engine = engine
       configuration.drives = [DriveDescription(kind: .hardDisk, path: disk)]
     }
     let started = time(nil)

@@ -3,24 +3,32 @@ import Machine
 import Testing
 
 /// Guests that give up, go where a host's KVM can't follow, never listen, or misbehave.
-@Suite(.serialized, .enabled(if: hasKVM, "this host has no usable /dev/kvm"))
-struct UnsupportedTests {
-  @Test func aTripleFaultResetsTheDesktop() throws {
-    let run = try GuestRun("triplefault", limit: 20) { $0.onTripleFault = .reset }
+@Suite(.serialized) struct UnsupportedTests {
+  @Test(arguments: usableEngines)
+  func aTripleFaultResetsTheDesktop(engine: EngineKind) throws {
+    let run = try GuestRun("triplefault", limit: 20) {
+      $0.onTripleFault = .reset
+      $0.engine = engine
+    }
     #expect(run.waitForEnd() == .debugExit(7))
     #expect(CheckReport.lines(run.serial) == ["up", "up"])
     #expect(run.log.all == ["vCPU 0 had a triple fault; the desktop resets"])
   }
 
-  @Test func aTripleFaultStopsTheDesktopWhereAskedTo() throws {
-    let run = try GuestRun("triplefault", limit: 20) { $0.onTripleFault = .stop }
+  @Test(arguments: usableEngines)
+  func aTripleFaultStopsTheDesktopWhereAskedTo(engine: EngineKind) throws {
+    let run = try GuestRun("triplefault", limit: 20) {
+      $0.onTripleFault = .stop
+      $0.engine = engine
+    }
     #expect(run.waitForEnd() == .tripleFault)
     #expect(CheckReport.lines(run.serial) == ["up"])
   }
 
   /// A plain host runs FWAIT in real mode; one that can't says which bytes, where and in which mode.
-  @Test func anInstructionThatTheHostLacksIsNamed() throws {
-    let run = try GuestRun("fwait", limit: 20)
+  @Test(arguments: usableEngines)
+  func anInstructionThatTheHostLacksIsNamed(engine: EngineKind) throws {
+    let run = try GuestRun("fwait", limit: 20) { $0.engine = engine }
     switch run.waitForEnd() {
     case .debugExit(0): #expect(CheckReport.lines(run.serial) == ["before", "after"])
     case .failed(let sentence):
@@ -32,14 +40,16 @@ struct UnsupportedTests {
     }
   }
 
-  @Test func protectedModeIsLeftByAReset() throws {
-    let run = try GuestRun("extender", limit: 20)
+  @Test(arguments: usableEngines)
+  func protectedModeIsLeftByAReset(engine: EngineKind) throws {
+    let run = try GuestRun("extender", limit: 20) { $0.engine = engine }
     #expect(run.waitForEnd() == .debugExit(0))
     #expect(CheckReport.lines(run.serial) == ["protected", "back"])
   }
 
-  @Test func aBootRecordThatGivesUpIsSaidOnTheScreenAndTriedAgain() throws {
-    let run = try GuestRun("giveup")
+  @Test(arguments: usableEngines)
+  func aBootRecordThatGivesUpIsSaidOnTheScreenAndTriedAgain(engine: EngineKind) throws {
+    let run = try GuestRun("giveup") { $0.engine = engine }
     try run.wait("a message on the screen") { run in
       run.machine.textScreen()?.text.isEmpty == false
     }
@@ -50,16 +60,18 @@ struct UnsupportedTests {
     #expect(run.stop() == .poweredOff)
   }
 
-  @Test func aGuestThatSpinsWithInterruptsOffStopsAtOnce() throws {
-    let run = try GuestRun("spin")
+  @Test(arguments: usableEngines)
+  func aGuestThatSpinsWithInterruptsOffStopsAtOnce(engine: EngineKind) throws {
+    let run = try GuestRun("spin") { $0.engine = engine }
     try run.wait("its message") { $0.serial.contains("spinning") }
     let start = Monitor.monotonic()
     #expect(run.stop() == .poweredOff)
     #expect(Monitor.monotonic() - start < 1_000_000_000)
   }
 
-  @Test func aGuestThatSpinsWithInterruptsOffIsReset() throws {
-    let run = try GuestRun("spin")
+  @Test(arguments: usableEngines)
+  func aGuestThatSpinsWithInterruptsOffIsReset(engine: EngineKind) throws {
+    let run = try GuestRun("spin") { $0.engine = engine }
     try run.wait("its message") { $0.serial.contains("spinning") }
     for count in 2...4 {
       run.machine.reset()
@@ -70,8 +82,9 @@ struct UnsupportedTests {
     #expect(run.stop() == .poweredOff)
   }
 
-  @Test func portsHammeredAtRandomHurtNobody() throws {
-    let run = try GuestRun("hammer")
+  @Test(arguments: usableEngines)
+  func portsHammeredAtRandomHurtNobody(engine: EngineKind) throws {
+    let run = try GuestRun("hammer") { $0.engine = engine }
     // The screen is looked at meanwhile, whatever mode it is in.
     let viewer = try Thread(name: "viewer") {
       while !run.hasEnded {
