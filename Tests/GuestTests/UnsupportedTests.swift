@@ -63,7 +63,7 @@ import Testing
   @Test(arguments: usableEngines)
   func aGuestThatSpinsWithInterruptsOffStopsAtOnce(engine: EngineKind) throws {
     let run = try GuestRun("spin") { $0.engine = engine }
-    try run.wait("its message") { $0.serial.contains("spinning") }
+    try run.wait("its message") { CheckReport.lines($0.serial) == ["spinning"] }
     let start = Monitor.monotonic()
     #expect(run.stop() == .poweredOff)
     #expect(Monitor.monotonic() - start < 1_000_000_000)
@@ -72,7 +72,7 @@ import Testing
   @Test(arguments: usableEngines)
   func aGuestThatSpinsWithInterruptsOffIsReset(engine: EngineKind) throws {
     let run = try GuestRun("spin") { $0.engine = engine }
-    try run.wait("its message") { $0.serial.contains("spinning") }
+    try run.wait("its message") { CheckReport.lines($0.serial) == ["spinning"] }
     for count in 2...4 {
       run.machine.reset()
       try run.wait("start \(count)", seconds: 5) {
