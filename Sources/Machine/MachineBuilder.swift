@@ -195,7 +195,9 @@ struct MachineBuilder {
     })
     let post = POSTCodePort()
     try ports.register(portA, at: MemoryMap.systemControlA)
-    try ports.register(resetControl, at: MemoryMap.resetControl)
+    try ports.register(
+      ConfigurationAddressPorts(reset: resetControl), at: MemoryMap.configurationAddress,
+      wiring: .native)
     try ports.register(post, at: MemoryMap.post)
     guard configuration.debugExit else { return [portA, resetControl, post] }
     let exit = DebugExitPort(exitRequested: { [unowned control] in

@@ -88,6 +88,27 @@ final class SerialLink: Sendable {
   }
 }
 
+/// Ports CF8h to CFBh: a 32-bit access is PCI's configuration address, which nobody takes here, and
+/// must not be mistaken for a byte written to the reset register at CF9h inside it.
+final class ConfigurationAddressPorts: PortDevice {
+  private let reset: ResetControl
+  private static let resetOffset: UInt16 = 1
+
+  init(reset: ResetControl) { self.reset = reset }
+
+  func readPort(_ offset: UInt16, width: AccessWidth) -> UInt32 {
+    guard offset == Self.resetOffset, width == .byte else {
+      return UInt32(truncatingIfNeeded: width.mask)
+    }
+    return reset.readPort(0, width: .byte)
+  }
+
+  func writePort(_ offset: UInt16, width: AccessWidth, value: UInt32) {
+    guard offset == Self.resetOffset, width == .byte else { return }
+    reset.writePort(0, width: .byte, value: value)
+  }
+}
+
 /// A part of a device's ports, registered apart from the others.
 final class OffsetPorts: PortDevice {
   private let device: any PortDevice

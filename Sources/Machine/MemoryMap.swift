@@ -41,7 +41,8 @@ public enum MemoryMap {
   public static let vgaPorts: ClosedRange<UInt16> = 0x3B4...0x3DF
   public static let com1: ClosedRange<UInt16> = 0x3F8...0x3FF
   public static let elcr: ClosedRange<UInt16> = 0x4D0...0x4D1
-  public static let resetControl: ClosedRange<UInt16> = 0xCF9...0xCF9
+  /// PCI's configuration address, with the reset register at CF9h inside it.
+  public static let configurationAddress: ClosedRange<UInt16> = 0xCF8...0xCFB
 
   // MARK: ISA interrupts
 
