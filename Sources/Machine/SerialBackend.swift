@@ -29,6 +29,9 @@ public final class SerialBackend: @unchecked Sendable {
 
   private static let bufferLimit = 1 << 20
   private static let retryMilliseconds: Int32 = 10
+  /// How often a far end that does not read is given up on, where the machine stops.
+  private static let patienceMilliseconds: Int32 = 100
+  private static let atomicBytes = 4096
 
   /// - Throws: ``HostError`` where the file or the socket can't be opened.
   public init(
@@ -135,21 +138,30 @@ public final class SerialBackend: @unchecked Sendable {
     }
   }
 
+  /// Hands `bytes` to the far end. One that does not read holds up this thread alone, and not even
+  /// that once the machine stops.
   private func deliver(_ bytes: [UInt8]) {
     let target = listener >= 0 ? peer : output
     guard target >= 0 else { return }
     var done = 0
     while done < bytes.count {
+      var ready = pollfd(fd: target, events: Int16(POLLOUT), revents: 0)
+      guard poll(&ready, 1, Self.patienceMilliseconds) > 0 else {
+        if monitor.withLock({ stopping }) { return }
+        continue
+      }
+      // No more than a pipe that is ready takes at once (pipe(7), PIPE_BUF).
+      let step = min(bytes.count - done, Self.atomicBytes)
       let count = bytes.withUnsafeBytes { buffer in
         listener >= 0
           ? Glibc.send(
-            target, buffer.baseAddress?.advanced(by: done), bytes.count - done,
-            Int32(MSG_NOSIGNAL))
-          : write(target, buffer.baseAddress?.advanced(by: done), bytes.count - done)
+            target, buffer.baseAddress?.advanced(by: done), step,
+            Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT))
+          : write(target, buffer.baseAddress?.advanced(by: done), step)
       }
       if count > 0 {
         done += count
-      } else if count < 0 && errno == EINTR {
+      } else if count < 0 && (errno == EINTR || errno == EAGAIN) {
         continue
       } else {
         return
