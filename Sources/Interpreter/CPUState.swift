@@ -266,6 +266,8 @@ final class Environment {
   let memory: AddressSpace
   var localAPIC: LocalAPIC?
   var cpuid: (UInt32, UInt32) -> CPUIDResult
+  /// What the guest's time-stamp counter is, for those on other threads.
+  let timestampCounter = GuestTimestampCounter()
   let blocks = BlockCache()
   let stubs = StubPool()
 

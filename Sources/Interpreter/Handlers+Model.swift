@@ -123,7 +123,10 @@ extension CPU {
       return local.writeMSR(index, value: value)
     }
     switch index {
-    case 0x10: s.pointee.tscOffset = value &- ci_rdtsc()
+    case 0x10:
+      s.pointee.tscOffset = value &- ci_rdtsc()
+      environment.timestampCounter.offset = s.pointee.tscOffset
+      environment.localAPIC?.timestampCounterChanged()
     case 0x1B: s.pointee.apicBase = value
     case 0x174: s.pointee.sysenterCS = value
     case 0x175: s.pointee.sysenterESP = value

@@ -120,7 +120,10 @@ public final class InterpretedProcessor: Processor, @unchecked Sendable {
     guard let local = environment.localAPIC, local.pendingEvents.contains(.initialize),
       local.takeInit()
     else { return false }
+    let counterOffset = cpu.s.pointee.tscOffset
     reset()
+    cpu.s.pointee.tscOffset = counterOffset
+    environment.timestampCounter.offset = counterOffset
     isWaitingForStartup = local.waitsForStartup
     isHalted = isWaitingForStartup
     return true
@@ -177,6 +180,10 @@ public final class InterpretedProcessor: Processor, @unchecked Sendable {
       newValue?.connect { [weak self] in self?.wake(Attention.interrupt) }
     }
   }
+  /// The guest's time-stamp counter.
+  public var timestampCounter: GuestTimestampCounter { environment.timestampCounter }
+  /// Bits of a guest-physical address, as CPUID tells them.
+  public static let physicalAddressBits: UInt64 = 46
   /// What CPUID answers to a leaf and a subleaf. ``HostCPUID`` by default.
   public var cpuid: (UInt32, UInt32) -> CPUIDResult {
     get { environment.cpuid }
@@ -330,6 +337,7 @@ public final class InterpretedProcessor: Processor, @unchecked Sendable {
     cpu.s.pointee = CPUState(
       tlb: storage + Layout.tlb, generation: cpu.s.pointee.generation &+ 1,
       environment: .passUnretained(environment), attention: attention.word)
+    environment.timestampCounter.offset = 0
     cpu.flags.pointee = 0x200
     for number in UInt8(0)..<9 {
       cpu.segment(Seg.offset(number)).initialize(to: SegmentState())

@@ -18,6 +18,8 @@ public final class Machine: @unchecked Sendable {
   private let parts: MachineParts
   private let log: @Sendable (String) -> Void
   private var processors: [VirtualCPU] = []
+  /// All that is reset, saved and restored, in that order.
+  private var devices: [any Device] = []
   private var thread: Thread?
 
   /// Opens the host's KVM, the images and the VNC port, and wires the PC.
@@ -48,11 +50,12 @@ public final class Machine: @unchecked Sendable {
           clock: index == 0 ? parts.clock : nil))
     }
     parts.control.attach(processors)
+    devices = parts.devices + parts.apicBus.localAPICs
   }
 
   /// Powers on: starts the threads and lets the vCPUs run from the reset vector.
   public func start() throws {
-    for device in parts.devices { device.reset() }
+    for device in devices { device.reset() }
     try parts.serial.start()
     try vncServer?.start()
     for processor in processors { try processor.start() }
@@ -114,6 +117,7 @@ public final class Machine: @unchecked Sendable {
       for device in parts.devices { device.reset() }
       parts.input.releaseEverything()
     }
+    for local in parts.apicBus.localAPICs { local.reset() }
     for processor in processors { processor.reset() }
     parts.control.gate.open()
   }

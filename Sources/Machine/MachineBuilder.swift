@@ -31,14 +31,12 @@ struct MachineBuilder {
     let control = MachineControl(gate: RunGate(processors: configuration.processors))
 
     let memory = try mapMemory(space)
-    let pic = I8259Pair { [unowned control] raised in if raised { control.interruptRaised() } }
-    let ioapic = IOAPIC(
-      deliver: { [hypervisor] message in
-        hypervisor?.signal(address: message.address, data: message.data)
-      },
-      routesChanged: { [hypervisor] routes in
-        hypervisor?.setInterruptRoutes(routes.map { $0.map { ($0.address, $0.data) } })
-      })
+    let messages = APICBus()
+    let pic = I8259Pair { [unowned control, unowned messages] raised in
+      messages.setExternalInterrupt(raised)
+      control.interruptWire(raised: raised)
+    }
+    let ioapic = makeIOAPIC(hypervisor, messages)
     let interrupts = ISAInterrupts(pair: pic, ioapic: ioapic)
     try ports.register(pic.master, at: MemoryMap.pic1)
     try ports.register(pic.slave, at: MemoryMap.pic2)
@@ -65,7 +63,8 @@ struct MachineBuilder {
       video: VideoBIOS(adapter: video, space: space), disk: disk)
     return MachineParts(
       clock: clock, ports: ports, space: space, hypervisor: hypervisor, control: control,
-      memory: memory, pic: pic, ioapic: ioapic, rtc: rtc, devices: devices, video: video,
+      memory: memory, pic: pic, ioapic: ioapic, apicBus: messages, rtc: rtc, devices: devices,
+      video: video,
       serial: serial.backend,
       input: InputHub(keyboard), disk: disk, firmware: firmware)
   }
@@ -87,9 +86,6 @@ struct MachineBuilder {
       throw MachineError(
         "a desktop has 1 to \(MachineConfiguration.maximumProcessors) vCPUs,"
           + " not \(configuration.processors)")
-    }
-    guard configuration.engine == .kvm || configuration.processors == 1 else {
-      throw MachineError("the software engine has one processor in this version")
     }
     guard configuration.irqchip == .split else {
       throw MachineError(
@@ -140,7 +136,8 @@ struct MachineBuilder {
       try space.map(ram, offset: low, size: total - low, at: MemoryMap.highMemory)
     }
     let rom = try MemoryBlock(name: "firmware", size: MemoryMap.firmwareBytes)
-    rom.bytes(at: 0, count: rom.size)?.copyBytes(from: Firmware.romImage)
+    rom.bytes(at: 0, count: rom.size)?.copyBytes(
+      from: Firmware.romImage(processors: configuration.processors))
     for address in [MemoryMap.firmware, MemoryMap.firmwareHigh] {
       try space.map(rom, size: rom.size, at: address, readOnly: true)
     }
@@ -148,6 +145,21 @@ struct MachineBuilder {
   }
 
   // MARK: Devices
+
+  /// The I/O APIC, in front of KVM's local APICs or of ours.
+  private func makeIOAPIC(_ hypervisor: KVMVirtualMachine?, _ messages: APICBus) -> IOAPIC {
+    guard let hypervisor else {
+      let ioapic = IOAPIC(
+        deliver: { [unowned messages] in messages.deliver($0) }, routesChanged: { _ in })
+      messages.connect { [unowned ioapic] in ioapic.endOfInterrupt(vector: $0) }
+      return ioapic
+    }
+    return IOAPIC(
+      deliver: { [hypervisor] in hypervisor.signal(address: $0.address, data: $0.data) },
+      routesChanged: { [hypervisor] routes in
+        hypervisor.setInterruptRoutes(routes.map { $0.map { ($0.address, $0.data) } })
+      })
+  }
 
   private func addTimers(_ interrupts: ISAInterrupts) throws -> [any Device] {
     let pit = I8254(clock: clock, irq0: interrupts.line(MemoryMap.timerIRQ))

@@ -31,8 +31,8 @@ final class MachineControl: @unchecked Sendable {
   /// Takes the vCPUs, once, before they start.
   func attach(_ processors: [VirtualCPU]) { self.processors = processors }
 
-  /// The 8259 pair's INTR wire went up: the boot vCPU looks at it.
-  func interruptRaised() { processors.first?.kick() }
+  /// The 8259 pair's INTR wire changed: the boot vCPU looks at one that went up.
+  func interruptWire(raised: Bool) { if raised { processors.first?.kick() } }
 
   /// Makes every vCPU come out of guest code and look at the gate.
   func kickAll() { for processor in processors { processor.kick() } }

@@ -16,6 +16,9 @@ struct MachineParts: Sendable {
   let memory: MachineMemory
   let pic: I8259Pair
   let ioapic: IOAPIC
+  /// Between the I/O APIC and the local APICs of processors in software; nobody is on it where KVM
+  /// has them.
+  let apicBus: APICBus
   let rtc: MC146818
   /// Every device, in the order in which they are reset, saved and restored.
   let devices: [any Device]
@@ -29,21 +32,22 @@ struct MachineParts: Sendable {
 extension MachineParts {
   /// Processor `index` of `count`.
   func makeProcessor(_ index: Int, of count: Int) throws(HostError) -> any Processor {
-    guard let hypervisor else {
-      let processor = InterpretedProcessor(index: index, ports: ports, memory: space)
-      if processor.localAPIC == nil { processor.cpuid = Self.cpuidWithoutLocalAPIC }
-      return processor
-    }
+    guard let hypervisor else { return makeInterpreter(index, of: count) }
     return try KVMProcessor(
       hypervisor, index: index, processors: count, ports: ports, memory: space)
   }
 
-  /// CPUID of a processor that has no local APIC, so that no guest looks for one (Intel SDM vol. 2A,
-  /// CPUID leaf 1; AMD APM vol. 3, leaf 80000001h: bit 9 of EDX).
-  private static func cpuidWithoutLocalAPIC(_ leaf: UInt32, _ subleaf: UInt32) -> CPUIDResult {
-    var result = HostCPUID.result(leaf, subleaf)
-    if leaf == 1 || leaf == 0x8000_0001 { result.edx &= ~(1 << 9) }
-    return result
+  private func makeInterpreter(_ index: Int, of count: Int) -> InterpretedProcessor {
+    let processor = InterpretedProcessor(index: index, ports: ports, memory: space)
+    processor.cpuid = { leaf, subleaf in
+      GuestTopology(index: index, count: count).applied(
+        to: HostCPUID.result(leaf, subleaf), leaf: leaf, subleaf: subleaf)
+    }
+    processor.localAPIC = LocalAPIC(
+      identifier: UInt32(index), isBootstrap: index == 0, clock: clock,
+      timestampCounter: .init(processor.timestampCounter), bus: apicBus,
+      physicalAddressBits: InterpretedProcessor.physicalAddressBits)
+    return processor
   }
 }
 

@@ -14,6 +14,9 @@ public enum MemoryMap {
   /// The firmware as the reset vector sees it.
   public static let firmwareHigh: UInt64 = 0xFFFF_0000
   public static let firmwareBytes = 0x10000
+  /// Tables that tell systems about the machine, inside the firmware.
+  public static let firmwareTables: UInt64 = 0xF0000
+  public static let firmwareTablesBytes = 0x4000
   /// The 64 KiB above 1 MiB, which fold back to 0 while A20 is low.
   public static let highMemoryArea: UInt64 = 0x100000
   public static let highMemoryAreaBytes = 0x10000
@@ -23,6 +26,8 @@ public enum MemoryMap {
   public static let highMemory: UInt64 = 0x1_0000_0000
   /// The linear frame buffer.
   public static let frameBuffer: UInt64 = 0xE000_0000
+  /// Where every processor finds its local APIC after reset.
+  public static let localAPIC: UInt64 = 0xFEE0_0000
   public static let ioapic: ClosedRange<UInt64> = 0xFEC0_0000...0xFEC0_0FFF
 
   // MARK: Ports

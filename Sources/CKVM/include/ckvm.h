@@ -163,3 +163,10 @@ int ckvm_signal_msi(int vm, uint64_t address, uint32_t data);
 // KVM_GET_DIRTY_LOG of slot into `bitmap`.
 int ckvm_dirty_log(int vm, uint32_t slot, void *bitmap);
 int ckvm_enable_capability(int fd, uint32_t capability, uint64_t argument);
+
+// The host's time-stamp counter.
+static inline uint64_t ckvm_timestamp(void) {
+  uint32_t low, high;
+  __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+  return (uint64_t)high << 32 | low;
+}

@@ -22,6 +22,12 @@ public final class APICBus: @unchecked Sendable {
     self.endOfInterrupt.withLock { $0 = endOfInterrupt }
   }
 
+  /// The local APICs, that of the boot processor first.
+  public var localAPICs: [LocalAPIC] { members }
+
+  /// Drives LINT0 of the boot processor: the 8259 pair's INTR. The pair's lock may be held.
+  public func setExternalInterrupt(_ asserted: Bool) { members.first?.setLINT0(asserted) }
+
   /// Only while the machine is built.
   func attach(_ member: LocalAPIC) { members.append(member) }
 

@@ -23,14 +23,21 @@ public final class LocalAPIC: Device, MemoryDevice {
 
   /// The guest's time-stamp counter, for TSC-deadline mode.
   public struct TimestampCounter: Sendable {
-    /// Hz.
-    public let frequency: UInt64
+    /// Hz, not zero. Called with the local APIC's lock held.
+    public let frequency: @Sendable () -> UInt64
     /// What RDTSC gives the guest now. Called with the local APIC's lock held.
     public let read: @Sendable () -> UInt64
 
     public init(frequency: UInt64, read: @escaping @Sendable () -> UInt64) {
-      self.frequency = frequency
+      let known = max(1, frequency)
+      self.frequency = { known }
       self.read = read
+    }
+
+    /// The counter of a processor in software.
+    public init(_ counter: GuestTimestampCounter) {
+      frequency = { GuestTimestampCounter.frequency }
+      read = { counter.read() }
     }
   }
 

@@ -84,8 +84,9 @@ extension LocalAPICState {
     let current = counter.read()
     guard tscDeadline > current else { return now }
     let product = (tscDeadline &- current).multipliedFullWidth(by: 1_000_000_000)
-    guard product.high < counter.frequency else { return nil }
-    let (quotient, remainder) = counter.frequency.dividingFullWidth(product)
+    let frequency = counter.frequency()
+    guard product.high < frequency else { return nil }
+    let (quotient, remainder) = frequency.dividingFullWidth(product)
     let (sum, overflow) = now.addingReportingOverflow(quotient)
     guard !overflow, sum < .max else { return nil }
     return sum &+ (remainder == 0 ? 0 : 1)

@@ -11,7 +11,7 @@ public final class Firmware: Sendable {
   /// The port whose write is a trap, if it comes from a slot of the ROM.
   public static let trapPort = UInt16(BIOS_TRAP_PORT)
   /// The ROM's 64 KiB, for F0000h and for FFFF0000h.
-  public static var romImage: [UInt8] { ROMImage.bytes }
+  public static func romImage(processors: Int) -> [UInt8] { ROMImage.bytes(processors: processors) }
 
   private let services: [(any FirmwareService)?]
 

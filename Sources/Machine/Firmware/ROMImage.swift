@@ -1,4 +1,5 @@
 import BIOS
+import Interpreter
 
 /// The firmware's ROM as the guest sees it: 64 KiB at F000:0000 and just below 4 GiB.
 public enum ROMImage {
@@ -18,6 +19,20 @@ public enum ROMImage {
     VideoROM.install(in: &image)
     let sum = image.dropLast().reduce(UInt8(0), &+)
     image[image.count - 1] = 0 &- sum
+    return image
+  }
+
+  /// The ROM with the tables that tell a system about a machine of `processors` processors.
+  public static func bytes(processors: Int) -> [UInt8] {
+    var image = bytes
+    let identity = HostCPUID.result(1, 0)
+    let table = MPTable.bytes(
+      processors: processors, signature: identity.eax, features: identity.edx,
+      at: UInt32(MemoryMap.firmwareTables))
+    let place = Int(MemoryMap.firmwareTables - address)
+    image.replaceSubrange(place..<place + table.count, with: table)
+    image[image.count - 1] = 0
+    image[image.count - 1] = 0 &- image.reduce(0, &+)
     return image
   }
 
