@@ -13,6 +13,7 @@
   each(triplefault, "gives up in protected mode, once") \
   each(fwait, "executes FWAIT in real mode") \
   each(spin, "spins with interrupts off") \
+  each(smp, "starts every processor and lets them count and interrupt each other") \
   each(hammer, "reads and writes ports at random") \
   each(firstlight, "a boot sector that draws one 1024x768 picture and halts") \
   each(echo, "a boot sector that repaints a 320x200 block at every key") \
