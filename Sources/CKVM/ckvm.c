@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "ckvm.h"
 
+#include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -60,6 +61,8 @@ static const unsigned long requests[CKVM_REQUEST_COUNT] = {
     [CKVM_SET_XCRS] = KVM_SET_XCRS,
     [CKVM_GET_DEBUGREGS] = KVM_GET_DEBUGREGS,
     [CKVM_SET_DEBUGREGS] = KVM_SET_DEBUGREGS,
+    [CKVM_GET_XSAVE] = KVM_GET_XSAVE,
+    [CKVM_SET_XSAVE] = KVM_SET_XSAVE,
 };
 
 unsigned long ckvm_request_number(enum ckvm_request request) { return requests[request]; }
@@ -160,6 +163,12 @@ uint64_t ckvm_monotonic(void) {
   struct timespec time;
   clock_gettime(CLOCK_MONOTONIC, &time);
   return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+uint64_t ckvm_timestamp(void) { return __builtin_ia32_rdtsc(); }
+
+void ckvm_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4]) {
+  __cpuid_count(leaf, subleaf, out[0], out[1], out[2], out[3]);
 }
 
 struct ckvm_monitor *ckvm_monitor_create(void) {

@@ -270,6 +270,8 @@ final class Environment {
   let timestampCounter = GuestTimestampCounter()
   let blocks = BlockCache()
   let stubs = StubPool()
+  /// Memory type range registers, which keep what is written and do nothing.
+  var memoryTypes: [UInt32: UInt64] = [:]
 
   init(ports: PortBus, memory: AddressSpace) {
     self.ports = ports
@@ -457,6 +459,7 @@ enum RFlag {
 enum Vector {
   static let divide: UInt8 = 0
   static let debug: UInt8 = 1
+  static let nonMaskable: UInt8 = 2
   static let breakpoint: UInt8 = 3
   static let overflow: UInt8 = 4
   static let bound: UInt8 = 5

@@ -98,7 +98,8 @@ extension CPU {
     case 0x175: return s.pointee.sysenterESP
     case 0x176: return s.pointee.sysenterEIP
     case 0x1A0: return s.pointee.miscEnable
-    case 0x200...0x26F, 0x400...0x47F: return 0
+    case 0x200...0x26F: return environment.memoryTypes[index] ?? 0
+    case 0x400...0x47F: return 0
     case 0x277: return s.pointee.pat
     case 0x2FF: return s.pointee.mtrrDefault
     case 0x6E0: return s.pointee.tscDeadline
@@ -133,6 +134,7 @@ extension CPU {
     case 0x176: s.pointee.sysenterEIP = value
     case 0x1A0: s.pointee.miscEnable = value
     case 0x277: s.pointee.pat = value
+    case 0x200...0x26F: environment.memoryTypes[index] = value
     case 0x2FF: s.pointee.mtrrDefault = value
     case 0x6E0: s.pointee.tscDeadline = value
     case 0xC000_0080: return setEFER(value)
@@ -141,7 +143,7 @@ extension CPU {
       return setAddressRegister(index, value)
     case 0xC000_0084: s.pointee.sfmask = value & 0xFFFF_FFFF
     case 0xC000_0103: s.pointee.tscAux = value & 0xFFFF_FFFF
-    case 0x17, 0x8B, 0x3A, 0x79, 0xFE, 0x179, 0x17A, 0x1D9, 0xCE, 0x140, 0x200...0x26F,
+    case 0x17, 0x8B, 0x3A, 0x79, 0xFE, 0x179, 0x17A, 0x1D9, 0xCE, 0x140,
       0x400...0x47F, 0xC001_0000...0xC001_FFFF:
       break
     default: return false

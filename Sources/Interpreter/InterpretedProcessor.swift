@@ -23,6 +23,8 @@ public final class InterpretedProcessor: Processor, @unchecked Sendable {
   private var thread = pthread_self()
   private var isHalted = false
   private var isWaitingForStartup = false
+  /// A state was taken over whose next event was a triple fault.
+  var isShutDown = false
 
   /// The vCPU's number, 0 for the one that boots.
   public let index: Int
@@ -56,6 +58,7 @@ public final class InterpretedProcessor: Processor, @unchecked Sendable {
   // MARK: Running
 
   public func run() -> ProcessorExit {
+    if isShutDown { return .shutdown }
     if isHalted {
       if let exit = waitForWork() { return exit }
     }
@@ -137,6 +140,21 @@ public final class InterpretedProcessor: Processor, @unchecked Sendable {
     cpu.segment(.cs).pointee.hiddenBase = UInt64(page) << 12
     cpu.s.pointee.rip = 0
     cpu.modeChanged()
+  }
+
+  /// What the processor does between two instructions.
+  var activity: ProcessorState.Activity {
+    get { isWaitingForStartup ? .waitingForStartup : isHalted ? .halted : .running }
+    set {
+      isWaitingForStartup = newValue == .waitingForStartup
+      isHalted = newValue != .running
+    }
+  }
+
+  /// Takes INIT and start-up messages that wait, so that no state needs them.
+  func takeMessages() {
+    _ = takesInit()
+    if isWaitingForStartup, let page = environment.localAPIC?.takeStartup() { start(at: page) }
   }
 
   public func requestExit() { wake(Attention.exit) }
@@ -354,6 +372,7 @@ public final class InterpretedProcessor: Processor, @unchecked Sendable {
     cpu.resetFPU()
     isWaitingForStartup = environment.localAPIC?.waitsForStartup ?? (index != 0)
     isHalted = isWaitingForStartup
+    isShutDown = false
     cpu.flushPhysical()
     cpu.flushTLB()
     cpu.modeChanged()

@@ -53,6 +53,8 @@ enum ckvm_request {
   CKVM_SET_XCRS,
   CKVM_GET_DEBUGREGS,
   CKVM_SET_DEBUGREGS,
+  CKVM_GET_XSAVE,
+  CKVM_SET_XSAVE,
   CKVM_REQUEST_COUNT
 };
 unsigned long ckvm_request_number(enum ckvm_request request);
@@ -124,6 +126,10 @@ void ckvm_block_signals(void);
 
 // CLOCK_MONOTONIC in nanoseconds.
 uint64_t ckvm_monotonic(void);
+// The host's time-stamp counter.
+uint64_t ckvm_timestamp(void);
+// EAX, EBX, ECX, EDX of the host's CPUID.
+void ckvm_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
 
 // A mutex with a condition whose waits end at a CLOCK_MONOTONIC deadline (nanoseconds).
 struct ckvm_monitor {

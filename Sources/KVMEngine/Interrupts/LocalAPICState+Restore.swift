@@ -3,8 +3,15 @@ extension LocalAPICState {
   /// Why this can't be a state of a local APIC that is now in the state `own`; nil where it can.
   /// - Parameter addressMask: bits of the physical address that the processor has.
   func problem(for own: LocalAPICState, addressMask: UInt64) -> String? {
-    guard identifier == own.identifier, isBootstrap == own.isBootstrap else {
-      return "it is of processor \(identifier), not \(own.identifier)"
+    problem(identifier: own.identifier, isBootstrap: own.isBootstrap, addressMask: addressMask)
+  }
+
+  /// Why this can't be the state of the local APIC of processor `identifier`; nil where it can.
+  func problem(
+    identifier own: UInt32, isBootstrap bootstrap: Bool, addressMask: UInt64 = 0xF_FFFF_FFFF_F000
+  ) -> String? {
+    guard identifier == own, isBootstrap == bootstrap else {
+      return "it is of processor \(identifier), not \(own)"
     }
     guard hasPossibleBase(addressMask) else { return "its base register is impossible" }
     guard hasPossibleVectors else { return "it holds vectors that no interrupt has" }

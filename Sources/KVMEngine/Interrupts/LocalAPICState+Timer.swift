@@ -38,6 +38,15 @@ extension LocalAPICState {
     expiry = value == 0 ? nil : now &+ period
   }
 
+  /// Goes on counting from `count`; zero is a count that has ended.
+  mutating func resumeCount(_ count: UInt32, _ now: UInt64) {
+    if count > 0 && initialCount > 0 {
+      expiry = now &+ UInt64(count) << divideShift
+    } else {
+      expiry = table.timer.timerMode == .periodic && initialCount > 0 ? now &+ period : nil
+    }
+  }
+
   /// The count goes on from where it is at the new rate.
   mutating func setDivide(_ value: UInt32, _ now: UInt64) {
     let left = ticks(now)

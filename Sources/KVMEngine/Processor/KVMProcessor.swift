@@ -11,8 +11,8 @@ public final class KVMProcessor: Processor, @unchecked Sendable {
   // `sharedBytes` bytes from init to deinit. `thread` is written before `insideRun` is first true,
   // and read only while it is.
   private let machine: KVMVirtualMachine
-  private let descriptor: Descriptor
-  private let shared: UnsafeMutablePointer<kvm_run>
+  let descriptor: Descriptor
+  let shared: UnsafeMutablePointer<kvm_run>
   private let sharedBytes: Int
   private let ports: PortBus
   private let memory: AddressSpace
@@ -25,6 +25,8 @@ public final class KVMProcessor: Processor, @unchecked Sendable {
   /// and save four ioctls on a firmware trap, so they stay on while such traps keep coming.
   private var syncedExits = 0
   private static let syncedExitsAfterTrap = 256
+  /// The vector last handed to KVM, which may still hold it.
+  var lastInjected: UInt8 = 0
 
   /// The vCPU's number, 0 for the one that boots; its APIC ID.
   public let index: Int
@@ -204,6 +206,7 @@ public final class KVMProcessor: Processor, @unchecked Sendable {
   }
 
   public func injectInterrupt(_ vector: UInt8) {
+    lastInjected = vector
     var interrupt = kvm_interrupt(irq: UInt32(vector))
     _ = ckvm_ioctl_pointer(
       descriptor.number, ckvm_request_number(CKVM_INTERRUPT), &interrupt)
@@ -259,12 +262,17 @@ public final class KVMProcessor: Processor, @unchecked Sendable {
   }
 
   public func reset() {
+    settle()
+    powerOn.write(to: descriptor.number)
+  }
+
+  /// Finishes what the last exit left open; registers are then in KVM alone.
+  func settle() {
+    completePendingAccess()
     shared.pointee.kvm_valid_regs = 0
     shared.pointee.kvm_dirty_regs = 0
     syncedExits = 0
     requestInterruptWindow = false
-    completePendingAccess()
-    powerOn.write(to: descriptor.number)
   }
 
   /// KVM finishes an IN or a device load on the next entry, over whatever registers were set before:

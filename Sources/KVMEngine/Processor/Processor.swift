@@ -56,6 +56,18 @@ public protocol Processor: AnyObject {
   func systemRegisters() -> SystemRegisters
   func setSystemRegisters(_ system: SystemRegisters)
 
+  /// All that a guest could tell of the processor, between two instructions.
+  /// - Parameter now: the machine's clock, nanoseconds, which the local APIC's timer counts by.
+  /// - Throws: ``ProcessorStateError`` where the host does not give it.
+  func state(now: UInt64) throws(ProcessorStateError) -> ProcessorState
+  /// Makes `state`, of any engine, the processor's. Guest memory holds already what belongs to it.
+  /// - Parameter now: the machine's clock, nanoseconds.
+  /// - Throws: ``ProcessorStateError`` where this engine or host can't take it; the processor may
+  ///   then have some of it and must be reset.
+  func setState(_ state: ProcessorState, now: UInt64) throws(ProcessorStateError)
+  /// Moves the guest's time-stamp counter by `distance`, modulo 2^64; nothing where the host can't.
+  func moveTimestamp(by distance: UInt64)
+
   /// The state after RESET# (Intel SDM vol. 3, 10.1.1); an application processor waits for SIPI.
   func reset()
 }
