@@ -165,8 +165,6 @@ uint64_t ckvm_monotonic(void) {
   return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
-uint64_t ckvm_timestamp(void) { return __builtin_ia32_rdtsc(); }
-
 void ckvm_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4]) {
   __cpuid_count(leaf, subleaf, out[0], out[1], out[2], out[3]);
 }

@@ -45,7 +45,7 @@ extension InterpretedProcessor {
       }
     }
     let s = cpu.s
-    s.pointee.tscOffset = state.timestampOffset
+    setTimestampOffset(state.timestampOffset)
     let addresses = state.debug.addresses
     (s.pointee.dr0, s.pointee.dr1) = (addresses[0], addresses[1])
     (s.pointee.dr2, s.pointee.dr3) = (addresses[2], addresses[3])
@@ -63,8 +63,13 @@ extension InterpretedProcessor {
   }
 
   public func moveTimestamp(by distance: UInt64) {
-    cpu.s.pointee.tscOffset &+= distance
+    setTimestampOffset(cpu.s.pointee.tscOffset &+ distance)
     localAPIC?.timestampCounterChanged()
+  }
+
+  private func setTimestampOffset(_ offset: UInt64) {
+    cpu.s.pointee.tscOffset = offset
+    timestampCounter.offset = offset
   }
 
   /// PAE paging outside long mode.

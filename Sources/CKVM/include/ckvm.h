@@ -126,8 +126,6 @@ void ckvm_block_signals(void);
 
 // CLOCK_MONOTONIC in nanoseconds.
 uint64_t ckvm_monotonic(void);
-// The host's time-stamp counter.
-uint64_t ckvm_timestamp(void);
 // EAX, EBX, ECX, EDX of the host's CPUID.
 void ckvm_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
 

@@ -52,6 +52,11 @@ public struct VectorState: Codable, Equatable, Sendable {
   public struct Component: Codable, Equatable, Sendable {
     public var number: Int
     public var bytes: [UInt8]
+
+    public init(number: Int, bytes: [UInt8]) {
+      self.number = number
+      self.bytes = bytes
+    }
   }
 
   /// XCR0.
