@@ -2,9 +2,10 @@
 #include "cinterpreter.h"
 
 #include <cpuid.h>
-#include <poll.h>
-#include <signal.h>
+#include <linux/futex.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 bool ci_cas128(void *p, uint64_t old[2], const uint64_t value[2]) {
   bool done;
@@ -44,10 +45,8 @@ void *ci_make_code(size_t bytes) {
 void ci_free_code(void *code, size_t bytes) { munmap(code, bytes); }
 
 void ci_sleep(const uint32_t *word, uint32_t bits) {
-  // A signal between the look and the sleep is not lost: it ends the sleep.
-  sigset_t all, old;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &old);
-  if ((__atomic_load_n(word, __ATOMIC_SEQ_CST) & bits) == 0) ppoll(NULL, 0, NULL, &old);
-  pthread_sigmask(SIG_SETMASK, &old, NULL);
+  // A wake-up between the look and the sleep is not lost: the word then differs, and so it does when
+  // the system call is restarted after a signal, whose handler changes the word.
+  uint32_t value = __atomic_load_n(word, __ATOMIC_SEQ_CST);
+  if ((value & bits) == 0) syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
 }
