@@ -176,6 +176,20 @@ def test_memtest_tests_and_its_counters_go_up(desktops, media, doctor, engine, m
         desktop.wait_text(r"(?i)settings|configuration|continue", 10)
 
 
+@pytest.mark.limit(120)
+@pytest.mark.parametrize("medium", ["memtest-ia32.iso", "memtest-x64.iso"])
+def test_memtest_works_with_every_processor(desktops, media, medium):
+    desktop = desktops(
+        "--engine", "software", "--cpus", "4", "--memory", "64M", media(medium)).watch()
+    desktop.wait_text(r"4 Threads +SMP: 4T \(PAR\)", 60)
+    desktop.wait_text(r"Using: All Cores", 60)
+    progress = desktop.wait_text(r"Test #(\d+)", 30).group(1)
+    until(
+        lambda: re.search(rf"Test #(?!{progress}\b)\d+", desktop.glance()), 60,
+        "the next test begins", pause=0.2)
+    assert re.search(r"Errors: 0\b", desktop.glance())
+
+
 def seconds(match):
     if not match:
         return -1
