@@ -16,6 +16,9 @@ let package = Package(
     .target(name: "CKVM"),
     .target(name: "CVNC", linkerSettings: [.linkedLibrary("vncserver")]),
     .target(name: "CPNG", linkerSettings: [.linkedLibrary("png16")]),
+    .target(
+      name: "CUnpack",
+      linkerSettings: ["z", "lzma", "zstd", "lz4", "bz2"].map { .linkedLibrary($0) }),
     // Guest code: 16-bit firmware and test guests, assembled into read-only sections.
     .target(name: "BIOS", path: "bios", exclude: ["fonts"]),
     .target(name: "Guests", path: "Guests"),
@@ -31,7 +34,7 @@ let package = Package(
     .target(
       name: "Machine",
       dependencies: [
-        "CKVM", "KVMEngine", "Interpreter", "Storage", "Display", "Input", "BIOS",
+        "CKVM", "CUnpack", "KVMEngine", "Interpreter", "Storage", "Display", "Input", "BIOS",
       ],
       swiftSettings: strict),
     .executableTarget(

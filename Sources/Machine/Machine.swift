@@ -142,11 +142,13 @@ extension Machine: VirtualCPUOwner {
     var call = FirmwareCall(
       registers: registers, system: processor.systemRegisters(), space: parts.space)
     let outcome = firmware.serve(slot: slot, call: &call)
-    // RIP is the stub's; its carry flag tells the stub whether to wait.
     let (rip, flags) = (registers.rip, registers.rflags)
     registers = call.registers
-    registers.rip = rip
-    registers.rflags = outcome == .wait ? flags | Flags.carry : flags & ~Flags.carry
+    if outcome != .enter {
+      // RIP is the stub's; its carry flag tells the stub whether to wait.
+      registers.rip = rip
+      registers.rflags = outcome == .wait ? flags | Flags.carry : flags & ~Flags.carry
+    }
     processor.setRegisters(registers)
     if call.systemChanged { processor.setSystemRegisters(call.system) }
   }

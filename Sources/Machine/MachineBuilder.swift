@@ -58,9 +58,15 @@ struct MachineBuilder {
     devices.append(video)
     let disk = DiskBIOS(drives: drives, memory: space, log: log)
     devices.append(disk)
+    let settings = firmwareConfiguration()
+    let direct = try configuration.directBoot.map { files in
+      try DirectBoot(files, machine: settings) { [unowned control] sentence in
+        control.requestStop(.failed(sentence))
+      }
+    }
     let firmware = Firmware(
-      configuration: firmwareConfiguration(), space: space, ports: ports, clock: clock,
-      video: VideoBIOS(adapter: video, space: space), disk: disk)
+      configuration: settings, space: space, ports: ports, clock: clock,
+      video: VideoBIOS(adapter: video, space: space), disk: disk, direct: direct)
     return MachineParts(
       clock: clock, ports: ports, space: space, hypervisor: hypervisor, control: control,
       memory: memory, pic: pic, ioapic: ioapic, apicBus: messages, rtc: rtc, devices: devices,

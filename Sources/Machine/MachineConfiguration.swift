@@ -61,6 +61,8 @@ public struct MachineConfiguration: Sendable {
   public var builtInFloppy: [UInt8]?
   /// The order in which media are tried; empty for floppy, CD, hard disk.
   public var bootOrder: [DriveKind] = []
+  /// A kernel to boot instead of media.
+  public var directBoot: DirectBootFiles?
   /// Nil for a desktop without a VNC server.
   public var vnc: VNCConfiguration?
   public var serial: SerialTarget = .none

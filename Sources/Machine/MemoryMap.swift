@@ -7,6 +7,8 @@ public enum MemoryMap {
 
   /// Conventional memory, up to the display's window.
   public static let conventional: UInt64 = 0xA0000
+  /// The text cursor of page 0 in the BIOS data area: column, row.
+  static let cursorPosition: UInt64 = 0x450
   /// The legacy VGA window.
   public static let vga: ClosedRange<UInt64> = 0xA0000...0xBFFFF
   /// The firmware as real mode sees it.
@@ -29,6 +31,23 @@ public enum MemoryMap {
   /// Where every processor finds its local APIC after reset.
   public static let localAPIC: UInt64 = 0xFEE0_0000
   public static let ioapic: ClosedRange<UInt64> = 0xFEC0_0000...0xFEC0_0FFF
+
+  // MARK: Direct boot: conventional memory that the firmware leaves free
+
+  /// Linux' boot parameters, or the start information of a PVH kernel.
+  static let bootParameters: UInt64 = 0x10000
+  static let bootDescriptors: UInt64 = 0x11000
+  /// Six pages.
+  static let bootPageTables: UInt64 = 0x12000
+  /// A stack that grows downwards, below the boot parameters.
+  static let bootStackTop: UInt64 = 0x10000
+  static let kernelCommandLine: UInt64 = 0x20000
+  static let kernelCommandLineBytes = 0x10000
+  /// Set-up code that is entered in real mode, where old kernels expect it.
+  static let realModeSetup: UInt64 = 0x90000
+  /// Behind the set-up code's heap, and below the extended data area.
+  static let realModeCommandLine: UInt64 = 0x9E000
+  static let realModeCommandLineBytes = 0x1000
 
   // MARK: Ports
 

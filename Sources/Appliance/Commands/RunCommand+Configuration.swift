@@ -12,6 +12,7 @@ extension RunCommand {
     configuration.processors = cpus
     configuration.drives = try drives()
     configuration.builtInFloppy = try guest.map(BuiltInGuest.image)
+    configuration.directBoot = KernelOptions.files(kernel: kernel, initrd: initrd, append: append)
     configuration.bootOrder = boot
     configuration.vnc = try vncConfiguration(name: name, password: password)
     configuration.serial = serial

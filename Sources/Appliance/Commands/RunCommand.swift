@@ -61,6 +61,19 @@ struct RunCommand: ParsableCommand {
   @Option(
     name: .long,
     help: """
+      A kernel to boot instead of media: Linux' bzImage, or an uncompressed ELF file (vmlinux).
+      """)
+  var kernel: String?
+
+  @Option(name: .long, help: "The initial RAM disk that the kernel gets.")
+  var initrd: String?
+
+  @Option(name: .long, help: "The kernel's command line, as \"console=ttyS0 quiet\".")
+  var append: String?
+
+  @Option(
+    name: .long,
+    help: """
       Where the screen is served: HOST:PORT, :DISPLAY, unix:PATH or none. (default: 127.0.0.1, the \
       first free port from 5900)
       """,
@@ -98,6 +111,7 @@ struct RunCommand: ParsableCommand {
     if noPassword && passwordFile != nil {
       throw ValidationError("--no-password and --password-file exclude each other")
     }
+    try KernelOptions.check(kernel: kernel, initrd: initrd, append: append, guest: guest)
     if guest != nil && !(media + floppy + disk + cdrom).isEmpty {
       throw ValidationError("--guest brings its own medium; give it or images, not both")
     }

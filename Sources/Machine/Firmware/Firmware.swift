@@ -18,10 +18,11 @@ public final class Firmware: Sendable {
   /// - Parameters:
   ///   - video: serves INT 10h.
   ///   - disk: serves INT 13h and 40h and loads boot code.
+  ///   - direct: boots a kernel instead of a medium.
   ///   - pause: lets nanoseconds pass on the vCPU's thread; tests turn their clock with it.
-  public init(
+  init(
     configuration: FirmwareConfiguration, space: AddressSpace, ports: PortBus, clock: any Clock,
-    video: any FirmwareService, disk: any FirmwareService & BootLoader,
+    video: any FirmwareService, disk: any FirmwareService & BootLoader, direct: DirectBoot? = nil,
     pause: @escaping @Sendable (UInt64) -> Void = Firmware.sleep(nanoseconds:)
   ) {
     let context = FirmwareContext(
@@ -48,7 +49,9 @@ public final class Firmware: Sendable {
     services[Int(BIOS_SLOT_POST)] = post
     services[Int(BIOS_SLOT_KEYSTROKE)] = FirmwareRoutine { keyboard.interrupt(&$0) }
     services[Int(BIOS_SLOT_MOUSE_BYTE)] = FirmwareRoutine { system.pointerInterrupt(&$0) }
-    services[Int(BIOS_SLOT_BOOT)] = FirmwareRoutine { boot.start(&$0) }
+    services[Int(BIOS_SLOT_BOOT)] = FirmwareRoutine { call in
+      direct.map { $0.start(&call, in: space) } ?? boot.start(&call)
+    }
     services[Int(BIOS_SLOT_BOOT_NEXT)] = FirmwareRoutine { boot.goOn(&$0) }
     services[Int(BIOS_SLOT_ENTER_PROTECTED)] = FirmwareRoutine { system.enterProtectedMode(&$0) }
     self.services = services

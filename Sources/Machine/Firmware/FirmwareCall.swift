@@ -7,6 +7,8 @@ public enum FirmwareOutcome: Sendable, Equatable {
   /// The ROM's stub lets interrupts in, halts until one came, and calls the service again with the
   /// caller's registers.
   case wait
+  /// The caller is gone: the processor goes on with the call's registers and segments as they are.
+  case enter
 }
 
 /// A service of the firmware, reached through a stub in the ROM that traps into Swift.
@@ -140,6 +142,13 @@ public struct FirmwareCall {
   public mutating func setDS(_ selector: UInt16) {
     system.ds.selector = selector
     system.ds.base = UInt64(selector) << 4
+    systemChanged = true
+  }
+
+  /// Replaces all of the processor's state, for the outcome `enter`.
+  mutating func enter(_ registers: Registers, _ system: SystemRegisters) {
+    self.registers = registers
+    self.system = system
     systemChanged = true
   }
 

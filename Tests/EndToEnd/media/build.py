@@ -275,6 +275,124 @@ def mbr_disk(path, work):
     run("install-mbr", "--force", "--partition", "1", "--enable", "=12FA", "--interrupt", "=a", path)
 
 
+# ---- Debian's kernels, and an initramfs with a shell ----------------------------------------------
+
+# The last Debian that has kernels for processors without PAE, so the same on every host.
+RELEASE = "bookworm"
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+USUAL_MIRROR = "http://deb.debian.org/debian"
+
+INIT = """\
+#!/bin/busybox sh
+export PATH=/bin HOME=/ TERM=linux PS1='guest# '
+busybox mount -t proc proc /proc
+busybox mount -t sysfs sysfs /sys
+busybox mount -t devtmpfs devtmpfs /dev
+echo "Porthole guest ready" > /dev/ttyS0
+echo "Porthole guest ready" > /dev/tty1
+busybox --install -s /bin
+# A shell that ends is followed by another; each has its terminal to itself.
+serve() { while :; do setsid sh -c "exec sh -i < $1 > $1 2>&1"; done; }
+serve /dev/tty1 &
+serve /dev/ttyS0
+"""
+
+
+class Apt:
+    """APT with settings and lists of its own, for packages of an architecture that this system may
+    not even have."""
+
+    def __init__(self, folder, architecture):
+        need("apt dpkg debian-archive-keyring", "apt-get", "apt-cache", "dpkg-deb", KEYRING)
+        self.folder = os.path.join(folder, "apt-" + architecture)
+        os.makedirs(os.path.join(self.folder, "state/lists/partial"), exist_ok=True)
+        os.makedirs(os.path.join(self.folder, "cache/archives/partial"), exist_ok=True)
+        save(self.folder, "status", "")
+        sources = save(self.folder, "sources.list",
+                       f"deb [signed-by={KEYRING}] {self.mirror()} {RELEASE} main\n")
+        settings = {
+            "Dir::State": os.path.join(self.folder, "state"),
+            "Dir::State::status": os.path.join(self.folder, "status"),
+            "Dir::Cache": os.path.join(self.folder, "cache"),
+            "Dir::Etc::sourcelist": sources,
+            "Dir::Etc::sourceparts": "-",
+            "APT::Architecture": architecture,
+            "APT::Architectures": architecture,
+            "APT::Sandbox::User": "root" if os.geteuid() == 0 else "",
+            "Acquire::Languages": "none",
+        }
+        self.options = [part for name, value in settings.items() for part in ("-o", f"{name}={value}")]
+        run("apt-get", *self.options, "-q", "update")
+
+    @staticmethod
+    def mirror():
+        """The mirror that this system takes Debian from."""
+        found = subprocess.run(
+            ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages",
+             "Origin: Debian", "Component: main"], capture_output=True, text=True).stdout.split()
+        ordinary = [address for address in found if "security" not in address]
+        return ordinary[0] if ordinary else USUAL_MIRROR
+
+    def depends(self, package, prefix):
+        """The package, starting with `prefix`, that the meta package `package` stands for."""
+        listed = subprocess.run(
+            ["apt-cache", *self.options, "depends", package], capture_output=True, text=True).stdout
+        for line in listed.splitlines():
+            words = line.split()
+            if words[:1] == ["Depends:"] and words[1].startswith(prefix):
+                return words[1]
+        raise RuntimeError(f"{RELEASE} has no package {package}")
+
+    def unpack(self, package):
+        """Downloads and unpacks `package`; the folder."""
+        tree = os.path.join(self.folder, package)
+        run("apt-get", *self.options, "-q", "download", package, cwd=self.folder)
+        archives = [name for name in os.listdir(self.folder)
+                    if name.startswith(package + "_") and name.endswith(".deb")]
+        run("dpkg-deb", "-x", os.path.join(self.folder, archives[0]), tree)
+        return tree
+
+
+def kernel(flavour, architecture):
+    """Debian's stock kernel of a flavour, as its package has it."""
+    def build(path, work):
+        apt = Apt(work, architecture)
+        tree = apt.unpack(apt.depends("linux-image-" + flavour, "linux-image-"))
+        boot = os.path.join(tree, "boot")
+        images = [name for name in os.listdir(boot) if name.startswith("vmlinuz-")]
+        shutil.copyfile(os.path.join(boot, images[0]), path)
+    return build
+
+
+def cpio(entries):
+    """An archive as the kernel unpacks it (Documentation/driver-api/early-userspace/buffer-format):
+    (name, mode, content, device) each."""
+    archive = b""
+    for number, (name, mode, content, device) in enumerate(
+            [*entries, ("TRAILER!!!", 0, b"", (0, 0))], start=1):
+        name = name.encode() + b"\0"
+        fields = [number, mode, 0, 0, 1, 0, len(content), 0, 0, *device, len(name), 0]
+        archive += b"070701" + b"".join(b"%08X" % field for field in fields) + name
+        archive += b"\0" * (-len(archive) % 4) + content
+        archive += b"\0" * (-len(archive) % 4)
+    return archive
+
+
+def initramfs(architecture):
+    """BusyBox, and an init that starts a shell on the serial port and one on the screen."""
+    def build(path, work):
+        tree = Apt(work, architecture).unpack("busybox-static")
+        folder, program, device = 0o040755, 0o100755, 0o020600
+        none = (0, 0)
+        entries = [(name, folder, b"", none) for name in ("bin", "dev", "proc", "sys", "tmp")]
+        entries += [("dev/console", device, b"", (5, 1)),
+                    ("bin/busybox", program, read(os.path.join(tree, "bin/busybox")), none),
+                    ("init", program, INIT.encode(), none)]
+        with open(path, "wb") as file:
+            file.write(cpio(entries))
+    return build
+
+
 MEDIA = {
     "grub-cd.iso": grub_cd,
     "grub-disk.img": grub_disk,
@@ -283,6 +401,11 @@ MEDIA = {
     "syslinux-floppy.img": syslinux_floppy,
     "syslinux-disk.img": syslinux_disk,
     "mbr-disk.img": mbr_disk,
+    "vmlinuz-cloud-amd64": kernel("cloud-amd64", "amd64"),
+    "vmlinuz-686": kernel("686", "i386"),
+    "vmlinuz-686-pae": kernel("686-pae", "i386"),
+    "initramfs-amd64.cpio": initramfs("amd64"),
+    "initramfs-i386.cpio": initramfs("i386"),
 }
 
 

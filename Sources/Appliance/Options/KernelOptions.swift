@@ -1,0 +1,25 @@
+import ArgumentParser
+import Machine
+
+/// `--kernel` and the options that go with it.
+enum KernelOptions {
+  /// Refuses options that contradict each other.
+  static func check(kernel: String?, initrd: String?, append: String?, guest: String?) throws {
+    guard kernel == nil else {
+      if guest != nil {
+        throw ValidationError("--guest and --kernel exclude each other: only one of them boots")
+      }
+      return
+    }
+    for (name, value) in [("initrd", initrd), ("append", append)] where value != nil {
+      throw ValidationError("--\(name) goes with --kernel, which is missing")
+    }
+  }
+
+  /// What is booted directly, if anything.
+  static func files(kernel: String?, initrd: String?, append: String?) -> DirectBootFiles? {
+    kernel.map {
+      DirectBootFiles(kernel: $0, initialRAMDisk: initrd, commandLine: append ?? "")
+    }
+  }
+}
