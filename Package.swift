@@ -3,6 +3,12 @@ import PackageDescription
 
 let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
 
+// Handlers that differ only in a width or an operation are otherwise merged to one that calls the
+// difference through a pointer.
+let separateHandlers: [SwiftSetting] = [
+  .unsafeFlags(["-Xllvm", "-swiftmergefunc-threshold=0"])
+]
+
 let package = Package(
   name: "porthole",
   products: [
@@ -27,7 +33,7 @@ let package = Package(
     .target(name: "CInterpreter"),
     .target(
       name: "Interpreter", dependencies: ["CKVM", "CInterpreter", "KVMEngine"],
-      swiftSettings: strict),
+      swiftSettings: strict + separateHandlers),
     .target(name: "Storage", dependencies: ["KVMEngine"], swiftSettings: strict),
     .target(name: "Display", dependencies: ["KVMEngine", "CVNC", "CPNG"], swiftSettings: strict),
     .target(name: "Input", dependencies: ["KVMEngine"], swiftSettings: strict),

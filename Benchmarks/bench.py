@@ -21,6 +21,8 @@ import time
 from rfb import connect_when_up
 
 MEMORY_MIB = 64
+MODES = {"real": "real mode", "protected": "32-bit paged mode", "long": "64-bit mode"}
+MIXES = ("integer", "branch", "call", "memory")
 FIRST_PICTURE = (1024, 768, 0x3060C0)
 
 
@@ -219,6 +221,31 @@ def measure(kind, binary, images, folder, quick):
     return rows
 
 
+def measure_mixes(kind, binary, image, runs):
+    """Millions of instructions a second of the processors in software, by mode and mix: both boot
+    the same floppy disk, whose guest counts and times itself."""
+    if kind == "porthole":
+        command = [binary, "run", "--floppy", image, "--engine", "software", "--memory",
+                   f"{MEMORY_MIB}M", "--vnc", "none", "--serial", "stdio",
+                   "--name", f"bench-{os.getpid()}"]
+    else:
+        command = [binary, "-accel", "tcg", "-m", str(MEMORY_MIB), "-display", "none", "-nodefaults",
+                   "-serial", "stdio", "-vga", "std", "-drive", f"file={image},format=raw,if=floppy",
+                   "-device", "isa-debug-exit,iobase=0xf4", "-no-reboot"]
+    values = {}
+    for _ in range(runs):
+        output = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                                timeout=120).stdout
+        lines = [line.split() for line in output.splitlines()]
+        if ["done"] not in lines:
+            raise RuntimeError(f"{kind}: the instruction mixes did not end: {output!r}")
+        for line in lines:
+            if len(line) == 3 and line[0] in MODES and line[1] in MIXES:
+                values.setdefault((line[0], line[1]), []).append(float(line[2]))
+    return {f"{MODES[mode]}, {mix} mix": ("M insn/s", statistics.median(values[mode, mix]))
+            for mode in MODES for mix in MIXES}
+
+
 def exit_rows(program):
     """Rows that the exit benchmark measures inside one process: name, unit, value."""
     output = subprocess.run([program], check=True, capture_output=True, text=True).stdout
@@ -227,9 +254,11 @@ def exit_rows(program):
 
 def write_images(porthole, folder):
     images = {}
-    for name in ("firstlight", "echo", "pulse"):
+    for name in ("firstlight", "echo", "pulse", "mixes"):
         images[name] = os.path.join(folder, f"{name}.img")
         subprocess.run([porthole, "guest", name, "--write", images[name]], check=True)
+    # QEMU tells a diskette by its size.
+    os.truncate(images["mixes"], 1440 * 1024)
     return images
 
 
@@ -260,6 +289,10 @@ def main():
         images = write_images(arguments.porthole, folder)
         ours = measure("porthole", arguments.porthole, images, folder, arguments.quick)
         theirs = measure("qemu", qemu, images, folder, arguments.quick) if qemu else {}
+        runs = 1 if arguments.quick else 3
+        ours |= measure_mixes("porthole", arguments.porthole, images["mixes"], runs)
+        if qemu:
+            theirs |= measure_mixes("qemu", qemu, images["mixes"], runs)
     rows = [{"row": name, "unit": unit, "porthole": value,
              "qemu": theirs[name][1] if name in theirs else None}
             for name, (unit, value) in ours.items()]

@@ -4,9 +4,9 @@ import KVMEngine
 /// When an arena is full, everything is forgotten.
 final class BlockCache {
   // SAFETY: the arenas live from init to deinit; `usedOps` and `usedBlocks` stay below their sizes.
-  static let opCapacity = 1 << 18
-  static let blockCapacity = 1 << 15
-  private static let tableSize = 1 << 15
+  static let opCapacity = 1 << 19
+  static let blockCapacity = 1 << 16
+  private static let tableSize = 1 << 17
   static let maximumOps = 48
 
   private let ops: OpRef
@@ -16,9 +16,14 @@ final class BlockCache {
   let scratch: UnsafeMutablePointer<Block>
   private var usedOps = 4
   private var usedBlocks = 1
+  /// How often everything was forgotten.
+  private(set) var clearings = 0
 
   init() {
-    ops = .allocate(capacity: Self.opCapacity)
+    // Each operation in a cache line of its own.
+    ops = UnsafeMutableRawPointer.allocate(
+      byteCount: Self.opCapacity * MemoryLayout<Op>.stride, alignment: 64
+    ).bindMemory(to: Op.self, capacity: Self.opCapacity)
     blocks = .allocate(capacity: Self.blockCapacity)
     table = .allocate(capacity: Self.tableSize)
     table.initialize(repeating: nil, count: Self.tableSize)
@@ -42,6 +47,7 @@ final class BlockCache {
   func clear() {
     usedOps = 4
     usedBlocks = 1
+    clearings &+= 1
     table.update(repeating: nil, count: Self.tableSize)
   }
 

@@ -40,6 +40,17 @@ extension CPU {
       bitPattern: UInt(truncatingIfNeeded: linear &+ entry.pointee.addend))
   }
 
+  @inline(__always) func readable<W: Word>(
+    _ o: OpRef, _ width: W.Type
+  ) -> UnsafeMutableRawPointer? {
+    readable(o.pointee.segment, offset(o), UInt64(MemoryLayout<W>.size))
+  }
+  @inline(__always) func writable<W: Word>(
+    _ o: OpRef, _ width: W.Type
+  ) -> UnsafeMutableRawPointer? {
+    writable(o.pointee.segment, offset(o), UInt64(MemoryLayout<W>.size))
+  }
+
   /// A load; nil after a fault.
   @inline(__always) func load<W: Word>(
     _ segment: UInt16, _ offset: UInt64, _ type: W.Type = W.self

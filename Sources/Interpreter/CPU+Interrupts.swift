@@ -384,6 +384,7 @@ extension CPU {
     setReturnedFlags(image, size)
     s.pointee.eflags = s.pointee.eflags & ~keeps | old & keeps
     if isV86 { s.pointee.eflags = s.pointee.eflags & ~RFlag.interrupt | image & RFlag.interrupt }
+    flagsChanged()
     return Next.jump
   }
 

@@ -7,68 +7,81 @@ extension CPU {
   /// Runs until something outside is needed.
   func execute() -> Leave {
     let s = self.s
-    let attention = s.pointee.attention
-    let cs = segment(.cs)
-    let jumps = (raw + Layout.jumps).assumingMemoryBound(to: JumpEntry.self)
     s.pointee.leave = .none
+    unpark()
+    var wanting: OpRef?
     while true {
-      if s.pointee.slow != 0 || attention.pointee.load(ordering: .relaxed) != 0 {
+      if !isQuiet {
+        wanting = nil
         let leave = lookUp()
         if leave != .none { return leave }
         continue
       }
       let rip = s.pointee.rip
-      let linear = (cs.pointee.base &+ rip) & s.pointee.linearMask
-      let jump = jumps + Int(truncatingIfNeeded: linear ^ linear &>> 12) & (Layout.jumpEntries - 1)
       var block: UnsafeMutablePointer<Block>
-      if jump.pointee.linear == linear, jump.pointee.stamp == s.pointee.stamp,
-        let known = jump.pointee.block, let code = known.pointee.code,
-        known.pointee.generation == code.pointee.generation.load(ordering: .relaxed),
-        isInsideCode(rip, known.pointee.length)
-      {
+      if let known = knownBlock(rip), known.pointee.isFresh {
         block = known
       } else {
-        guard let found = findBlock(rip, linear, single: false) else {
+        let clearings = environment.blocks.clearings
+        guard let found = findBlock(rip, codeAddress(rip), single: false) else {
+          wanting = nil
           if deliverFault() == .shutdown { return .shutdown }
           continue
         }
         block = found
+        if environment.blocks.clearings != clearings { wanting = nil }
         if found.pointee.code != nil {
-          jump.pointee.linear = linear
-          jump.pointee.stamp = s.pointee.stamp
-          jump.pointee.block = found
+          jumpEntry(rip).pointee = JumpEntry(rip: rip, world: s.pointee.world, block: found)
+        } else {
+          wanting = nil
         }
       }
-      self[17] = rip
-      s.pointee.executed &+= UInt64(truncatingIfNeeded: block.pointee.count)
-      if runOps(block.pointee.ops, rip) == Next.leave {
-        if s.pointee.leave != .none { return s.pointee.leave }
+      if let from = wanting {
+        from.pointee.link = block
+        from.pointee.linkWorld = s.pointee.world
+        from.pointee.disp = rip
       }
+      let isKept = block.pointee.code != nil
+      let result = run(block, rip)
+      wanting = isKept && result & Next.mask == UInt(Next.link) ? Self.op(result) : nil
+      if settle(result) && s.pointee.leave != .none { return s.pointee.leave }
     }
   }
 
-  /// Runs the operations of one block.
+  /// The linear address of `rip`.
+  private func codeAddress(_ rip: UInt64) -> UInt64 {
+    (segment(.cs).pointee.base &+ rip) & s.pointee.linearMask
+  }
+
+  /// Runs a block and those that it leads to.
   @inline(__always)
-  private func runOps(_ ops: OpRef, _ rip: UInt64) -> Int {
-    var op = ops
-    var result = op.pointee.run(raw, op)
-    while result == Next.op {
-      op += 1
-      result = op.pointee.run(raw, op)
-    }
-    if result == Next.jump { return result }
-    if result == Next.leave {
-      s.pointee.rip = (rip &+ UInt64(op.pointee.end)) & ripMask
-      return result
-    }
-    s.pointee.rip = rip &+ UInt64(op.pointee.start)
-    _ = deliverFault()
-    return Next.leave
+  private func run(_ block: UnsafeMutablePointer<Block>, _ rip: UInt64) -> UInt {
+    self[17] = rip
+    s.pointee.credit = Self.turn
+    let first = block.pointee.ops
+    let result = first.pointee.go(raw, first)
+    s.pointee.executed &+= UInt64(
+      truncatingIfNeeded: Self.turn &- s.pointee.credit &+ block.pointee.count)
+    return result
   }
 
-  /// What RIP wraps at.
-  @inline(__always) var ripMask: UInt64 {
-    s.pointee.codeSize == 3 ? .max : (s.pointee.codeSize == 2 ? 0xFFFF_FFFF : 0xFFFF)
+  /// The operation that said `result`.
+  @inline(__always) private static func op(_ result: UInt) -> OpRef? {
+    OpRef(bitPattern: result & ~Next.mask)
+  }
+
+  /// Sets RIP after a run. Whether it left for a reason that `leave` may tell.
+  @inline(__always)
+  private func settle(_ result: UInt) -> Bool {
+    let next = Int(truncatingIfNeeded: result & Next.mask)
+    guard next == Next.leave || next == Next.fault, let op = Self.op(result) else { return false }
+    if next == Next.leave {
+      s.pointee.rip = (self[17] &+ UInt64(op.pointee.end)) & s.pointee.ripMask
+    } else {
+      s.pointee.rip = self[17] &+ UInt64(op.pointee.start)
+      _ = deliverFault()
+    }
+    return true
   }
 
   @inline(__always)
@@ -111,7 +124,8 @@ extension CPU {
       if s.pointee.budget < 0 { return .kicked }
     }
     let single = s.pointee.slow & (Slow.singleStep | Slow.budget) != 0
-    return isShadowed || single ? step() : runBlock()
+    if isShadowed || single { return step() }
+    return s.pointee.slow == 0 ? .none : runBlock()
   }
 
   /// Delivers or announces external interrupts.
@@ -137,7 +151,13 @@ extension CPU {
         return deliverInterrupt(vector)
       }
     }
-    guard s.pointee.eflags & RFlag.interrupt != 0 else { return .none }
+    guard s.pointee.eflags & RFlag.interrupt != 0 else {
+      // Nothing comes before IF is set, or somebody asks for attention again.
+      let waiting = s.pointee.slow & (Slow.pendingInterrupt | Slow.window)
+      s.pointee.slow ^= waiting
+      s.pointee.parked |= waiting
+      return .none
+    }
     if environment.localAPIC?.externalInterruptAllowed == false { return .none }
     return s.pointee.wantsWindow ? .window : .none
   }
@@ -145,21 +165,22 @@ extension CPU {
   /// Runs exactly one instruction.
   private func step() -> Leave {
     let rip = s.pointee.rip
-    let linear = (segment(.cs).pointee.base &+ rip) & s.pointee.linearMask
-    guard let block = findBlock(rip, linear, single: true) else { return deliverFault() }
+    guard let block = findBlock(rip, codeAddress(rip), single: true) else {
+      return deliverFault()
+    }
     let traps = s.pointee.eflags & RFlag.trap != 0
+    let op = block.pointee.ops
+    let isInterrupt = op.pointee.aux == OpAux.softwareInterrupt
     self[17] = rip
     s.pointee.executed &+= 1
-    let op = block.pointee.ops
-    let result = op.pointee.run(raw, op)
-    switch result {
-    case Next.fault:
+    s.pointee.credit = 0
+    let result = op.pointee.go(raw, op)
+    if result & Next.mask == UInt(Next.fault) {
       s.pointee.rip = rip
       return deliverFault()
-    case Next.jump: break
-    default: s.pointee.rip = (rip &+ UInt64(op.pointee.end)) & ripMask
     }
-    if traps && op.pointee.aux != OpAux.softwareInterrupt {
+    _ = settle(result)
+    if traps && !isInterrupt {
       s.pointee.dr6 |= 1 << 14
       s.pointee.slow |= Slow.debugTrap
     }
@@ -169,11 +190,10 @@ extension CPU {
   /// Runs one block although something waits that can't be served yet.
   private func runBlock() -> Leave {
     let rip = s.pointee.rip
-    let linear = (segment(.cs).pointee.base &+ rip) & s.pointee.linearMask
-    guard let block = findBlock(rip, linear, single: false) else { return deliverFault() }
-    self[17] = rip
-    s.pointee.executed &+= UInt64(truncatingIfNeeded: block.pointee.count)
-    _ = runOps(block.pointee.ops, rip)
+    guard let block = findBlock(rip, codeAddress(rip), single: false) else {
+      return deliverFault()
+    }
+    _ = settle(run(block, rip))
     return s.pointee.leave
   }
 
@@ -255,7 +275,8 @@ extension CPU {
     let length = UInt64(decoder.position)
     return cache.add(
       Block(
-        ops: ops, code: code, generation: generation, key: key, length: length, count: count),
+        ops: ops, code: code, generation: generation, key: key, length: length,
+        count: Int64(count)),
       opCount: count + 1)
   }
 
@@ -302,6 +323,7 @@ extension CPU {
     cache.scratch.pointee.length = UInt64(decoder.position)
     cache.scratch.pointee.code = nil
     cache.scratch.pointee.ops = ops
+    cache.scratch.pointee.count = 1
     return cache.scratch
   }
 }

@@ -17,6 +17,7 @@ extension CPU {
       s.pointee.linearMask = 0xFFFF_FFFF
       s.pointee.stackMask = segment(.ss).pointee.isBig ? 0xFFFF_FFFF : 0xFFFF
     }
+    s.pointee.ripMask = UInt64.max &>> (s.pointee.is64 ? 0 : (cs.pointee.isBig ? 32 : 48))
     for number in UInt8(0)..<6 { updateSegment(Seg.offset(number)) }
     let set: Int
     if s.pointee.cpl == 3 {
@@ -34,6 +35,31 @@ extension CPU {
     if s.pointee.isProtected && !s.pointee.isV86 { mode |= 4 }
     if s.pointee.cpl == 3 { mode |= 8 }
     s.pointee.stamp = s.pointee.generation << 8 | mode
+    updateWorld()
+  }
+
+  /// Finds the number of the world of the moment, or gives it a new one.
+  private func updateWorld() {
+    var base: UInt64 = 0
+    var limit: UInt64 = 0
+    if !s.pointee.is64 {
+      base = segment(.cs).pointee.base
+      limit = UInt64(segment(.cs).pointee.limit)
+    }
+    let worlds = (raw + Layout.worlds).assumingMemoryBound(to: World.self)
+    for index in 0..<Layout.worldEntries {
+      let known = worlds + index
+      if known.pointee.stamp == s.pointee.stamp, known.pointee.base == base,
+        known.pointee.limit == limit, known.pointee.number != 0
+      {
+        s.pointee.world = known.pointee.number
+        return
+      }
+    }
+    s.pointee.worldCount &+= 1
+    s.pointee.world = s.pointee.worldCount
+    worlds[Int(truncatingIfNeeded: s.pointee.worldCount) & (Layout.worldEntries - 1)] = World(
+      stamp: s.pointee.stamp, base: base, limit: limit, number: s.pointee.world)
   }
 
   /// The bits of the mode that decoding depends on.

@@ -237,6 +237,7 @@ extension CPU {
   /// Remembers where `linear` leads for the privilege of the moment.
   func fill(_ linear: UInt64, _ physical: UInt64, writing: Bool) {
     let entry = entry(linear)
+    if entry.pointee.physical == TLBEntry.empty { noteFilled(entry) }
     let linearPage = linear & ~4095
     let physicalPageAddress = physical & ~4095
     let large = s.pointee.endedLarge ? TLBEntry.large : 0
@@ -270,16 +271,45 @@ extension CPU {
     }
   }
 
+  private var entries: UnsafeMutablePointer<TLBEntry> {
+    (raw + Layout.tlb).assumingMemoryBound(to: TLBEntry.self)
+  }
+  private var filled: UnsafeMutablePointer<UInt16> {
+    (raw + Layout.filled).assumingMemoryBound(to: UInt16.self)
+  }
+
+  private func noteFilled(_ entry: UnsafeMutablePointer<TLBEntry>) {
+    let count = s.pointee.filledCount
+    if count < Layout.filledEntries {
+      filled[count] = UInt16(truncatingIfNeeded: entry - entries)
+    }
+    if count <= Layout.filledEntries { s.pointee.filledCount = count + 1 }
+  }
+
+  /// Calls `body` with every entry that may hold something.
   private func forEachEntry(_ body: (UnsafeMutablePointer<TLBEntry>) -> Void) {
-    let entries = (raw + Layout.tlb).assumingMemoryBound(to: TLBEntry.self)
-    for index in 0..<(Layout.tlbSets * Layout.tlbEntries) { body(entries + index) }
+    let count = s.pointee.filledCount
+    if count <= Layout.filledEntries {
+      for index in 0..<count { body(entries + Int(filled[index])) }
+    } else {
+      for index in 0..<(Layout.tlbSets * Layout.tlbEntries) { body(entries + index) }
+    }
   }
 
   /// Forgets all translations.
   func flushTLB() {
-    (raw + Layout.tlb).initializeMemory(
-      as: UInt8.self, repeating: 1, count: Layout.tlbSets * Layout.tlbEntries * 32)
-    // Ones in every byte: no tag that a page has, and no device bits that count without one.
+    if s.pointee.filledCount <= Layout.filledEntries {
+      forEachEntry {
+        $0.pointee = TLBEntry(
+          readTag: TLBEntry.empty, writeTag: TLBEntry.empty, addend: TLBEntry.empty,
+          physical: TLBEntry.empty)
+      }
+    } else {
+      (raw + Layout.tlb).initializeMemory(
+        as: UInt8.self, repeating: TLBEntry.emptyByte,
+        count: Layout.tlbSets * Layout.tlbEntries * 32)
+    }
+    s.pointee.filledCount = 0
     newGeneration()
     s.pointee.largePages = false
   }
@@ -318,7 +348,6 @@ extension CPU {
   /// Forgets the translation of one page, and of the large page around it.
   func flushPage(_ linear: UInt64) {
     let index = Int(truncatingIfNeeded: linear &>> 12) & (Layout.tlbEntries - 1)
-    let entries = (raw + Layout.tlb).assumingMemoryBound(to: TLBEntry.self)
     for set in 0..<Layout.tlbSets {
       entries[set * Layout.tlbEntries + index] = TLBEntry()
     }

@@ -5,12 +5,17 @@ import Synchronization
 /// One decoded instruction. A register is its byte offset in the register file, a segment its byte
 /// offset in the state.
 struct Op {
-  /// What executes it.
-  var run: Handler
+  /// What executes it and goes on with the operation behind it.
+  var go: Threaded
+  /// What executes it alone, for `Handlers.alone` to call.
+  var body: Handler
   /// The immediate operand, or the distance of a relative branch from the block's start.
   var imm: UInt64 = 0
-  /// The displacement of the memory operand.
+  /// The displacement of the memory operand; of a linked jump, RIP of the block that `link` is.
   var disp: UInt64 = 0
+  /// Where the jump led before, in the world of `linkWorld`: see ``CPU/chain(_:_:)``.
+  var link: UnsafeMutablePointer<Block>?
+  var linkWorld: UInt64 = 0
   var reg: UInt8 = 0
   var rm: UInt8 = 0
   var base = Layout.zeroRegister
@@ -35,6 +40,22 @@ struct Op {
   static let lock: UInt8 = 2
   /// The shift count is CL.
   static let countInCL: UInt8 = 4
+  /// Does nothing: it needs no place of its own in a block.
+  static let nothing: UInt8 = 8
+
+  init(run: Handler) {
+    go = Handlers.alone
+    body = run
+  }
+
+  /// What executes it where that needs no speed.
+  var run: Handler {
+    get { body }
+    set {
+      body = newValue
+      go = Handlers.alone
+    }
+  }
 }
 
 /// What a handler tells the loop.
@@ -47,7 +68,15 @@ enum Next {
   static let jump = 2
   /// The instruction is done; look up before the next one.
   static let leave = 3
+  /// Like ``jump``, and the operation wants to know the block that is found there.
+  static let link = 4
+  /// The bits that hold one of these below an operation's address.
+  static let mask: UInt = 7
 }
+
+/// Runs an operation and all that follow, until one has something to say to the loop: the address
+/// of that operation with a ``Next`` in the low bits.
+typealias Threaded = @convention(c) (UnsafeMutableRawPointer, UnsafeMutableRawPointer) -> UInt
 
 typealias Handler = @convention(c) (UnsafeMutableRawPointer, UnsafeMutableRawPointer) -> Int
 typealias OpRef = UnsafeMutablePointer<Op>
@@ -70,11 +99,17 @@ enum Layout {
   static let physical = executable + executableEntries * 32
   static let physicalEntries = 256
   static let jumps = physical + physicalEntries * 32
-  static let jumpEntries = 16384
+  static let jumpEntries = 8192
   /// One bit for the hash of each linear page that code was fetched from.
   static let executed = jumps + jumpEntries * 32
   static let executedBytes = 4096
-  static let total = executed + executedBytes
+  /// The latest worlds, looked up where one is left for another.
+  static let worlds = executed + executedBytes
+  static let worldEntries = 16
+  /// Numbers of the TLB entries that were filled since all were forgotten.
+  static let filled = worlds + worldEntries * 32
+  static let filledEntries = 1024
+  static let total = filled + filledEntries * 2
 }
 
 /// A segment register: what the guest loaded, and what accesses use in the mode of the moment.
@@ -118,6 +153,10 @@ struct TLBEntry {
   static let deviceWrite: UInt64 = 2
   static let window: UInt64 = 4
   static let large: UInt64 = 8
+  /// Every byte of an entry that was not filled since all were forgotten: no tag that a page has,
+  /// and no device bits that count without one.
+  static let emptyByte: UInt8 = 1
+  static let empty: UInt64 = 0x0101_0101_0101_0101
 }
 
 /// A linear page that code is fetched from.
@@ -137,12 +176,21 @@ struct PhysicalEntry {
   var flags: UInt64 = 0
 }
 
-/// Where a jump led before.
+/// Where code at `rip` was found in the world of `world`.
 struct JumpEntry {
-  var linear: UInt64 = 1
-  var stamp: UInt64 = 0
+  var rip: UInt64 = 0
+  var world: UInt64 = 0
   var block: UnsafeMutablePointer<Block>?
   var unused: UInt64 = 0
+}
+
+/// What makes the way from RIP to a block: a mode, translations, CS.
+struct World {
+  var stamp: UInt64 = 0
+  var base: UInt64 = 0
+  var limit: UInt64 = 0
+  /// The number that this one was given; 0 for none.
+  var number: UInt64 = 0
 }
 
 /// A run of decoded operations that ends with a jump, or with the operation that only goes on.
@@ -154,7 +202,8 @@ struct Block {
   var key: UInt64
   /// Bytes of code.
   var length: UInt64
-  var count: Int
+  /// Instructions.
+  var count: Int64
 }
 
 /// Why the loop ends.
@@ -167,13 +216,24 @@ struct CPUState {
   var eflags: UInt64 = 2
   var linearMask: UInt64 = 0xFFFF_FFFF
   var stackMask: UInt64 = 0xFFFF
+  /// What RIP wraps at.
+  var ripMask: UInt64 = 0xFFFF
   /// The TLB set of the privilege of the moment.
   var tlb: UnsafeMutableRawPointer
   /// Changes when the mode or a translation may have changed.
   var stamp: UInt64 = 0
   var generation: UInt64 = 1
+  /// The number of the ``World`` of the moment; changes with whatever a known block depends on.
+  var world: UInt64 = 0
+  var worldCount: UInt64 = 0
+  /// TLB entries filled; above `Layout.filledEntries` their numbers are not known.
+  var filledCount = Layout.filledEntries + 1
+  /// Instructions that may run before the loop gets a turn.
+  var credit: Int64 = 0
   /// Reasons to look up before the next block: see ``Slow``.
   var slow: UInt64 = 0
+  /// Reasons that wait for IF.
+  var parked: UInt64 = 0
   var cpl: UInt8 = 0
   /// 1, 2 or 3: 16-, 32- or 64-bit code.
   var codeSize: UInt8 = 1
@@ -393,6 +453,13 @@ struct CPU {
     } else {
       s.pointee.slow &= ~Slow.singleStep
     }
+    if s.pointee.eflags & RFlag.interrupt != 0 { unpark() }
+  }
+
+  /// What waited for IF is looked at again.
+  @inline(__always) func unpark() {
+    s.pointee.slow |= s.pointee.parked
+    s.pointee.parked = 0
   }
 
   /// The condition `code` of Jcc, SETcc and CMOVcc.

@@ -5,13 +5,13 @@ extension Decoder {
     case 0x00...0x3F: return decodeArithmetic(opcode, o)
     case 0x40...0x4F:
       o.pointee.rm = (opcode & 7) * 8
-      o.pointee.run = Handlers.incDec(dec: opcode >= 0x48, memory: false, operandSize)
+      o.pointee.go = Handlers.incDec(dec: opcode >= 0x48, memory: false, operandSize)
       return false
     case 0x50...0x5F: return decodePushPop(opcode, o)
     case 0x60...0x6F: return decodeSixty(opcode, o)
     case 0x70...0x7F:
       readTarget(o, short: true)
-      o.pointee.run = Handlers.jcc(opcode & 15)
+      o.pointee.go = Handlers.jcc(opcode & 15)
       return true
     case 0x80...0x8F: return decodeEighty(opcode, o)
     case 0x90...0x9F: return decodeNinety(opcode, o)
@@ -19,13 +19,13 @@ extension Decoder {
     case 0xB0...0xB7:
       o.pointee.rm = register((opcode & 7) | (rex & 1) << 3, 0)
       o.pointee.imm = UInt64(byte())
-      o.pointee.run = Handlers.moveImmediate(memory: false, 0)
+      o.pointee.go = Handlers.moveImmediate(memory: false, 0)
       return false
     case 0xB8...0xBF:
       o.pointee.rm = ((opcode & 7) | (rex & 1) << 3) * 8
       o.pointee.imm =
         operandSize == 3 ? dword() | dword() << 32 : (operandSize == 2 ? dword() : word())
-      o.pointee.run = Handlers.moveImmediate(memory: false, operandSize)
+      o.pointee.go = Handlers.moveImmediate(memory: false, operandSize)
       return false
     case 0xC0...0xCF: return decodeC(opcode, o)
     case 0xD0...0xDF: return decodeD(opcode, o)
@@ -43,22 +43,22 @@ extension Decoder {
       if operation != 7 { allowLock(o) }
       o.pointee.size = size
       if isMemory {
-        o.pointee.run =
+        o.pointee.go =
           hasLock
           ? Handlers.lockedArithmetic(operation, immediate: false, size)
           : Handlers.arithmetic(operation, .memoryRegister, size)
       } else {
         swap(&o.pointee.reg, &o.pointee.rm)
-        o.pointee.run = Handlers.arithmetic(operation, .registers, size)
+        o.pointee.go = Handlers.arithmetic(operation, .registers, size)
       }
     case 2, 3:
       readModRM(o, size)
-      o.pointee.run = Handlers.arithmetic(
+      o.pointee.go = Handlers.arithmetic(
         operation, isMemory ? .registerMemory : .registers, size)
     case 4, 5:
       o.pointee.imm = immediate(size)
       o.pointee.reg = 0
-      o.pointee.run = Handlers.arithmetic(operation, .registerImmediate, size)
+      o.pointee.go = Handlers.arithmetic(operation, .registerImmediate, size)
     default:
       if codeSize == 3 { return true }
       switch opcode {
@@ -82,7 +82,7 @@ extension Decoder {
     if codeSize == 3 { operandSize = operandSize == 1 ? 1 : 3 }
     o.pointee.size = operandSize
     o.pointee.reg = ((opcode & 7) | (rex & 1) << 3) * 8
-    o.pointee.run =
+    o.pointee.go =
       opcode < 0x58
       ? Handlers.pushRegister(operandSize) : Handlers.popRegister(operandSize)
     return false
@@ -101,7 +101,7 @@ extension Decoder {
     case 0x63:
       if codeSize == 3 {
         readModRM(o, reg: operandSize, rm: 2)
-        o.pointee.run =
+        o.pointee.go =
           operandSize == 3
           ? Handlers.extend(signed: true, memory: isMemory, from: 2, to: 3)
           : Handlers.move(isMemory ? .registerMemory : .registers, operandSize)
@@ -114,11 +114,12 @@ extension Decoder {
       if codeSize == 3 { operandSize = operandSize == 1 ? 1 : 3 }
       o.pointee.size = operandSize
       o.pointee.imm = opcode == 0x6A ? signedByte() : immediate(operandSize)
-      o.pointee.run = Handlers.pushImmediate
+      o.pointee.go = Handlers.pushImmediate(operandSize)
     case 0x69, 0x6B:
       readModRM(o, operandSize)
       o.pointee.imm = opcode == 0x6B ? signedByte() : immediate(operandSize)
       o.pointee.run = Handlers.multiplyImmediate
+      prefer(o, Handlers.multiplySigned(immediate: true, memory: isMemory, operandSize))
     case 0x6C...0x6F:
       stringOperand(opcode, o)
       o.pointee.size = min(o.pointee.size, 2)
@@ -139,17 +140,17 @@ extension Decoder {
       o.pointee.size = size
       if modrmField != 7 { allowLock(o) }
       if isMemory {
-        o.pointee.run =
+        o.pointee.go =
           hasLock
           ? Handlers.lockedArithmetic(modrmField, immediate: true, size)
           : Handlers.arithmetic(modrmField, .memoryImmediate, size)
       } else {
         o.pointee.reg = o.pointee.rm
-        o.pointee.run = Handlers.arithmetic(modrmField, .registerImmediate, size)
+        o.pointee.go = Handlers.arithmetic(modrmField, .registerImmediate, size)
       }
     case 0x84, 0x85:
       readModRM(o, size)
-      o.pointee.run = Handlers.arithmetic(8, isMemory ? .registerMemory : .registers, size)
+      o.pointee.go = Handlers.arithmetic(8, isMemory ? .registerMemory : .registers, size)
     case 0x86, 0x87:
       readModRM(o, size)
       o.pointee.size = size
@@ -158,10 +159,10 @@ extension Decoder {
     case 0x88, 0x89:
       readModRM(o, size)
       if !isMemory { swap(&o.pointee.reg, &o.pointee.rm) }
-      o.pointee.run = Handlers.move(isMemory ? .memoryRegister : .registers, size)
+      o.pointee.go = Handlers.move(isMemory ? .memoryRegister : .registers, size)
     case 0x8A, 0x8B:
       readModRM(o, size)
-      o.pointee.run = Handlers.move(isMemory ? .registerMemory : .registers, size)
+      o.pointee.go = Handlers.move(isMemory ? .registerMemory : .registers, size)
     case 0x8C:
       readModRM(o, operandSize)
       if modrmField > 5 { return true }
@@ -177,7 +178,7 @@ extension Decoder {
     case 0x8D:
       readModRM(o, operandSize)
       if !isMemory { return true }
-      o.pointee.run = Handlers.loadAddress(operandSize)
+      o.pointee.go = Handlers.loadAddress(operandSize)
     default:
       readModRM(o, operandSize)
       if modrmField != 0 { return true }
@@ -192,6 +193,7 @@ extension Decoder {
     switch opcode {
     case 0x90 where rex & 1 == 0:
       o.pointee.run = repeatPrefix == 0xF3 ? Handlers.pause : Handlers.nothing
+      if repeatPrefix != 0xF3 { o.pointee.flags |= Op.nothing }
       return repeatPrefix == 0xF3
     case 0x90...0x97:
       o.pointee.rm = ((opcode & 7) | (rex & 1) << 3) * 8
@@ -237,21 +239,21 @@ extension Decoder {
       o.pointee.segment = segment(.ds)
       o.pointee.reg = 0
       o.pointee.flags |= Op.memory
-      o.pointee.run = Handlers.move(opcode < 0xA2 ? .registerMemory : .memoryRegister, size)
+      o.pointee.go = Handlers.move(opcode < 0xA2 ? .registerMemory : .memoryRegister, size)
       return false
     case 0xA8, 0xA9:
       o.pointee.imm = immediate(size)
-      o.pointee.run = Handlers.arithmetic(8, .registerImmediate, size)
+      o.pointee.go = Handlers.arithmetic(8, .registerImmediate, size)
       return false
     default: break
     }
     stringOperand(opcode, o)
     switch opcode {
-    case 0xA4, 0xA5: o.pointee.run = Handlers.moveString(size)
-    case 0xA6, 0xA7: o.pointee.run = Handlers.compareString(size)
-    case 0xAA, 0xAB: o.pointee.run = Handlers.fillString(size)
-    case 0xAC, 0xAD: o.pointee.run = Handlers.loadString(size)
-    default: o.pointee.run = Handlers.scanString(size)
+    case 0xA4, 0xA5: o.pointee.go = Handlers.moveString(size)
+    case 0xA6, 0xA7: o.pointee.go = Handlers.compareString(size)
+    case 0xAA, 0xAB: o.pointee.go = Handlers.fillString(size)
+    case 0xAC, 0xAD: o.pointee.go = Handlers.loadString(size)
+    default: o.pointee.go = Handlers.scanString(size)
     }
     // A repeated one may come back to itself.
     return repeatPrefix != 0
@@ -263,13 +265,13 @@ extension Decoder {
     case 0xC0, 0xC1:
       readModRM(o, size)
       o.pointee.imm = UInt64(byte())
-      o.pointee.run = Handlers.shift(modrmField, memory: isMemory, size)
+      o.pointee.go = Handlers.shift(modrmField, memory: isMemory, size)
       return false
     case 0xC2, 0xC3:
       if codeSize == 3 { operandSize = 3 }
       o.pointee.size = operandSize
       if opcode == 0xC2 { o.pointee.imm = word() }
-      o.pointee.run = Handlers.returnNear(operandSize)
+      o.pointee.go = Handlers.returnNear(operandSize)
       return true
     case 0xC4, 0xC5:
       if codeSize == 3 { return true }
@@ -282,7 +284,7 @@ extension Decoder {
       readModRM(o, size)
       if modrmField != 0 { return true }
       o.pointee.imm = immediate(size)
-      o.pointee.run = Handlers.moveImmediate(memory: isMemory, size)
+      o.pointee.go = Handlers.moveImmediate(memory: isMemory, size)
       return false
     case 0xC8:
       if codeSize == 3 { operandSize = operandSize == 1 ? 1 : 3 }
@@ -320,7 +322,7 @@ extension Decoder {
       readModRM(o, size)
       o.pointee.imm = 1
       if opcode >= 0xD2 { o.pointee.flags |= Op.countInCL }
-      o.pointee.run = Handlers.shift(modrmField, memory: isMemory, size)
+      o.pointee.go = Handlers.shift(modrmField, memory: isMemory, size)
     case 0xD4, 0xD5:
       if codeSize == 3 { return true }
       o.pointee.imm = UInt64(byte())
@@ -341,7 +343,7 @@ extension Decoder {
     case 0xE0...0xE3:
       readTarget(o, short: true)
       o.pointee.aux = opcode
-      o.pointee.run = Handlers.loop
+      o.pointee.go = Handlers.loop
     case 0xE4...0xE7, 0xEC...0xEF:
       o.pointee.size = opcode & 1 == 0 ? 0 : min(2, operandSize)
       o.pointee.aux = opcode < 0xE8 ? 1 : 0
@@ -349,10 +351,10 @@ extension Decoder {
       o.pointee.run = opcode & 2 == 0 ? Handlers.input : Handlers.output
     case 0xE8:
       readTarget(o, short: false)
-      o.pointee.run = Handlers.call(operandSize)
+      o.pointee.go = Handlers.call(operandSize)
     case 0xE9, 0xEB:
       readTarget(o, short: opcode == 0xEB)
-      o.pointee.run = Handlers.jump(operandSize)
+      o.pointee.go = Handlers.jump
     default:
       if codeSize == 3 { return true }
       readFarPointer(o)
@@ -377,8 +379,7 @@ extension Decoder {
       o.pointee.run = Handlers.clearInterrupt
       return true
     case 0xFB:
-      o.pointee.run = Handlers.setInterrupt
-      return true
+      o.pointee.go = Handlers.setInterrupt
     case 0xFC: o.pointee.run = Handlers.clearDirection
     case 0xFD: o.pointee.run = Handlers.setDirection
     case 0xFE, 0xFF: return decodeGroup5(opcode, o)
@@ -395,15 +396,15 @@ extension Decoder {
     case 0, 1:
       o.pointee.imm = immediate(size)
       if isMemory {
-        o.pointee.run = Handlers.arithmetic(8, .memoryImmediate, size)
+        o.pointee.go = Handlers.arithmetic(8, .memoryImmediate, size)
       } else {
         o.pointee.reg = o.pointee.rm
-        o.pointee.run = Handlers.arithmetic(8, .registerImmediate, size)
+        o.pointee.go = Handlers.arithmetic(8, .registerImmediate, size)
       }
     case 2, 3:
       allowLock(o)
       o.pointee.aux = modrmField
-      o.pointee.run =
+      o.pointee.go =
         hasLock
         ? Handlers.lockedUnary : Handlers.notNegate(negate: modrmField == 3, memory: isMemory, size)
     case 4, 5:
@@ -424,14 +425,15 @@ extension Decoder {
     case 0, 1:
       allowLock(o)
       o.pointee.aux = modrmField
-      o.pointee.run =
+      o.pointee.go =
         hasLock
         ? Handlers.lockedUnary : Handlers.incDec(dec: modrmField == 1, memory: isMemory, size)
       return false
     case 2 where size != 0, 4 where size != 0:
       if codeSize == 3 { operandSize = 3 }
       o.pointee.size = operandSize
-      o.pointee.run = modrmField == 2 ? Handlers.callIndirect : Handlers.jumpIndirect
+      o.pointee.go =
+        modrmField == 2 ? Handlers.callIndirect(operandSize) : Handlers.jumpIndirect(operandSize)
     case 3 where size != 0 && isMemory: o.pointee.run = Handlers.callFarIndirect
     case 5 where size != 0 && isMemory: o.pointee.run = Handlers.jumpFarIndirect
     case 6 where size != 0:

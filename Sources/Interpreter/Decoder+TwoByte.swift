@@ -15,6 +15,7 @@ extension Decoder {
     case 0x0D, 0x18...0x1F:
       readModRM(o, operandSize)
       o.pointee.run = Handlers.nothing
+      o.pointee.flags |= Op.nothing
     case 0x20...0x23: return decodeControlMove(opcode, o)
     case 0x30: return ends(o, Handlers.writeMSR)
     case 0x31: o.pointee.run = Handlers.readTimeStamp
@@ -25,15 +26,17 @@ extension Decoder {
       readModRM(o, operandSize)
       o.pointee.aux = opcode & 15
       o.pointee.run = Handlers.conditionalMove
+      prefer(o, Handlers.conditionalMove(opcode & 15, memory: isMemory, operandSize))
     case 0x80...0x8F:
       readTarget(o, short: false)
-      o.pointee.run = Handlers.jcc(opcode & 15)
+      o.pointee.go = Handlers.jcc(opcode & 15)
       return true
     case 0x90...0x9F:
       readModRM(o, 0)
       o.pointee.size = 0
       o.pointee.aux = opcode & 15
       o.pointee.run = Handlers.setByCondition
+      if !isMemory { o.pointee.go = Handlers.setRegister(opcode & 15) }
     case 0xA0...0xAF, 0xB0...0xBF: return decodeAB(opcode, o)
     case 0xC0, 0xC1:
       let size = opcode & 1 == 0 ? 0 : operandSize
@@ -44,7 +47,7 @@ extension Decoder {
     case 0xC3:
       readModRM(o, operandSize)
       if !isMemory { return true }
-      o.pointee.run = Handlers.move(.memoryRegister, operandSize)
+      o.pointee.go = Handlers.move(.memoryRegister, operandSize)
     case 0xC7: return decodeGroup9(o)
     case 0xC8...0xCF:
       o.pointee.rm = ((opcode & 7) | (rex & 1) << 3) * 8
@@ -145,6 +148,8 @@ extension Decoder {
       o.pointee.aux = opcode >> 3 & 3
       if opcode != 0xA3 { allowLock(o) }
       o.pointee.run = Handlers.bitByRegister
+      prefer(
+        o, Handlers.testBit(o.pointee.aux, immediate: false, memory: isMemory, operandSize))
     case 0xBA:
       readModRM(o, operandSize)
       o.pointee.imm = UInt64(byte())
@@ -152,6 +157,7 @@ extension Decoder {
       o.pointee.aux = modrmField & 3
       if modrmField != 4 { allowLock(o) }
       o.pointee.run = Handlers.bitByImmediate
+      prefer(o, Handlers.testBit(o.pointee.aux, immediate: true, memory: isMemory, operandSize))
     case 0xA4, 0xA5, 0xAC, 0xAD:
       readModRM(o, operandSize)
       o.pointee.aux = opcode < 0xA8 ? 0 : 1
@@ -161,6 +167,7 @@ extension Decoder {
     case 0xAF:
       readModRM(o, operandSize)
       o.pointee.run = Handlers.multiplyRegister
+      prefer(o, Handlers.multiplySigned(immediate: false, memory: isMemory, operandSize))
     case 0xB0, 0xB1:
       let size = opcode & 1 == 0 ? 0 : operandSize
       readModRM(o, size)
@@ -177,9 +184,9 @@ extension Decoder {
       let from = opcode & 1
       readModRM(o, reg: operandSize, rm: from)
       if from == 1 && operandSize == 1 {
-        o.pointee.run = Handlers.move(isMemory ? .registerMemory : .registers, 1)
+        o.pointee.go = Handlers.move(isMemory ? .registerMemory : .registers, 1)
       } else {
-        o.pointee.run = Handlers.extend(
+        o.pointee.go = Handlers.extend(
           signed: opcode >= 0xBE, memory: isMemory, from: from, to: operandSize)
       }
     case 0xB8:

@@ -39,6 +39,8 @@ struct Decoder {
     var count = 0
     while count < BlockCache.maximumOps {
       let before = position
+      // Over the last one, if that does nothing.
+      if count > 0, ops[count - 1].flags & Op.nothing != 0 { count -= 1 }
       let outcome = decodeOne(ops + count)
       if outcome == .truncated {
         position = before
@@ -53,7 +55,8 @@ struct Decoder {
 
   /// The operation behind a block's last one: goes on at what follows.
   static func finish(_ op: OpRef, at position: Int) {
-    op.initialize(to: Op(run: { _, _ in Next.leave }))
+    op.initialize(to: Op(run: Handlers.nothing))
+    op.pointee.go = Handlers.goOn
     op.pointee.start = UInt16(truncatingIfNeeded: position)
     op.pointee.end = UInt16(truncatingIfNeeded: position)
   }
@@ -258,7 +261,13 @@ struct Decoder {
     if codeSize == 3 { operandSize = 3 }
     let distance = short ? signedByte() : immediate(operandSize)
     o.pointee.size = operandSize
+    o.pointee.scale = operandSize == 3 ? 0 : (operandSize == 2 ? 32 : 48)
     o.pointee.imm = distance &+ UInt64(position)
+  }
+
+  /// Takes the handler for just this form, if there is one.
+  func prefer(_ o: OpRef, _ handler: Threaded?) {
+    if let handler { o.pointee.go = handler }
   }
 
   /// Whether the operand is right for LOCK; says so in the operation.

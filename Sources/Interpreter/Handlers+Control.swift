@@ -3,23 +3,6 @@ import KVMEngine
 
 /// Jumps, the stack, flags, ports.
 extension Handlers {
-  static let callIndirect: Handler = { raw, op in
-    let cpu = CPU(raw: raw)
-    guard let rip = cpu.loadRM(op.op) else { return Next.fault }
-    guard cpu.isInsideLimit(rip) else { return cpu.protectionFault() }
-    guard cpu.push(size: op.op.pointee.size, cpu.nextRip(op.op)) != Next.fault else {
-      return Next.fault
-    }
-    cpu.s.pointee.rip = rip
-    return Next.jump
-  }
-  static let jumpIndirect: Handler = { raw, op in
-    let cpu = CPU(raw: raw)
-    guard let rip = cpu.loadRM(op.op) else { return Next.fault }
-    guard cpu.isInsideLimit(rip) else { return cpu.protectionFault() }
-    cpu.s.pointee.rip = rip
-    return Next.jump
-  }
   static let callFar: Handler = { raw, op in
     CPU(raw: raw).farTransfer(
       op.op, UInt16(truncatingIfNeeded: op.op.pointee.imm), op.op.pointee.disp, isCall: true)
@@ -44,14 +27,11 @@ extension Handlers {
   static let interrupt1: Handler = { CPU(raw: $0).softwareInterrupt(1, $1.op, privileged: true) }
   static let interruptOnOverflow: Handler = { raw, op in
     let cpu = CPU(raw: raw)
-    if cpu.flags.pointee & FlagWord.overflow == 0 { return Next.leave }
+    if cpu.flags.pointee & FlagWord.overflow == 0 { return Next.op }
     return cpu.softwareInterrupt(4, op.op)
   }
-  static let loop: Handler = { CPU(raw: $0).loop($1.op) }
+  static let loop: Threaded = { CPU(raw: $0).loop($1.op) }
 
-  static let pushImmediate: Handler = { raw, op in
-    CPU(raw: raw).push(size: op.op.pointee.size, op.op.pointee.imm)
-  }
   static let pushOperand: Handler = { raw, op in
     let cpu = CPU(raw: raw)
     guard let value = cpu.loadRM(op.op) else { return Next.fault }
@@ -101,16 +81,19 @@ extension Handlers {
     let cpu = CPU(raw: raw)
     guard cpu.mayChangeInterrupts else { return cpu.protectionFault() }
     cpu.s.pointee.eflags &= ~RFlag.interrupt
-    return Next.leave
+    return Next.op
   }
-  static let setInterrupt: Handler = { raw, _ in
+  /// The block goes on behind STI: nothing looks up before the instruction after it.
+  static let setInterrupt: Threaded = { raw, op in
     let cpu = CPU(raw: raw)
-    guard cpu.mayChangeInterrupts else { return cpu.protectionFault() }
-    if cpu.s.pointee.eflags & RFlag.interrupt == 0 {
-      cpu.s.pointee.eflags |= RFlag.interrupt
-      cpu.s.pointee.slow |= Slow.shadow
-    }
-    return Next.leave
+    guard cpu.mayChangeInterrupts else { return cpu.say(op.op, cpu.protectionFault()) }
+    if cpu.s.pointee.eflags & RFlag.interrupt != 0 { return cpu.go(op.op) }
+    cpu.s.pointee.eflags |= RFlag.interrupt
+    cpu.unpark()
+    let isLast = (op.op + 1).pointee.length == 0
+    if cpu.isQuiet && !isLast { return cpu.go(op.op) }
+    cpu.s.pointee.slow |= Slow.shadow
+    return cpu.say(op.op, Next.leave)
   }
   static let halt: Handler = { raw, _ in
     let cpu = CPU(raw: raw)
@@ -164,7 +147,7 @@ extension CPU {
     return farTransfer(o, selector, rip, isCall: isCall)
   }
 
-  fileprivate func loop(_ o: OpRef) -> Int {
+  fileprivate func loop(_ o: OpRef) -> UInt {
     let mask = UInt64.max &>> UInt64(o.pointee.addressShift)
     var taken: Bool
     if o.pointee.aux == 0xE3 {
@@ -174,27 +157,10 @@ extension CPU {
       taken = count != 0
       if o.pointee.aux == 0xE0 { taken = taken && !condition(4) }
       if o.pointee.aux == 0xE1 { taken = taken && condition(4) }
-      let rip = branchTarget(o)
-      if taken && !isInsideLimit(rip) { return protectionFault() }
+      if taken && !isInsideLimit(target(o)) { return say(o, protectionFault()) }
       self[1] = mask == 0xFFFF ? self[1] & ~0xFFFF | count : count
     }
-    guard taken else {
-      s.pointee.rip = nextRip(o)
-      return Next.jump
-    }
-    let rip = branchTarget(o)
-    guard isInsideLimit(rip) else { return protectionFault() }
-    s.pointee.rip = rip
-    return Next.jump
-  }
-
-  private func branchTarget(_ o: OpRef) -> UInt64 {
-    let rip = self[17] &+ o.pointee.imm
-    switch o.pointee.size {
-    case 1: return rip & 0xFFFF
-    case 2: return rip & 0xFFFF_FFFF
-    default: return rip
-    }
+    return taken ? chain(o, target(o)) : chain(o + 1, nextRip(o))
   }
 
   fileprivate func pushAll(_ o: OpRef) -> Int {

@@ -4,7 +4,7 @@ import KVMEngine
 /// Integer instructions whose width is looked at when they run.
 extension Handlers {
   static let exchange: Handler = { CPU(raw: $0).exchange($1.op) }
-  static let lockedUnary: Handler = { CPU(raw: $0).lockedUnary($1.op) }
+  static let lockedUnary: Threaded = { CPU(raw: $0).done($1.op, CPU(raw: $0).lockedUnary($1.op)) }
   static let multiply: Handler = { CPU(raw: $0).multiply($1.op) }
   static let divide: Handler = { CPU(raw: $0).divide($1.op) }
   static let multiplyImmediate: Handler = { raw, op in

@@ -29,8 +29,8 @@ extension CPU {
 
   /// What a repeated instruction says after some elements: again, or done.
   private func again(_ o: OpRef, _ mask: UInt64, code: Bool = false) -> Int {
-    if self[1] & mask == 0 { return Next.leave }
-    s.pointee.rip = (self[17] &+ UInt64(o.pointee.start)) & ripMask
+    if self[1] & mask == 0 { return Next.op }
+    s.pointee.rip = (self[17] &+ UInt64(o.pointee.start)) & s.pointee.ripMask
     return Next.jump
   }
 
@@ -152,7 +152,7 @@ extension CPU {
   func lods<W: Word>(_ o: OpRef, _ width: W.Type) -> Int {
     let mask = addressMask(o)
     let step = step(W.self)
-    if o.pointee.aux != 0 && self[1] & mask == 0 { return Next.leave }
+    if o.pointee.aux != 0 && self[1] & mask == 0 { return Next.op }
     guard let value = load(o.pointee.segment, self[6] & mask, W.self) else { return Next.fault }
     set(0, value)
     advance(6, step, mask)
@@ -173,7 +173,7 @@ extension CPU {
       if repeats == 0 { return Next.op }
       advance(1, UInt64.max, mask)
       left -= 1
-      if condition(4) != (repeats == 0xF3) { return Next.leave }
+      if condition(4) != (repeats == 0xF3) { return Next.op }
     }
     return again(o, mask)
   }
@@ -193,7 +193,7 @@ extension CPU {
       if repeats == 0 { return Next.op }
       advance(1, UInt64.max, mask)
       left -= 1
-      if condition(4) != (repeats == 0xF3) { return Next.leave }
+      if condition(4) != (repeats == 0xF3) { return Next.op }
     }
     return again(o, mask)
   }

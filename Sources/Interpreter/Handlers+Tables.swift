@@ -5,7 +5,7 @@ enum Form { case registers, registerImmediate, registerMemory, memoryRegister, m
 
 extension Handlers {
   /// ADD, OR, ADC, SBB, AND, SUB, XOR, CMP, TEST (0 to 8).
-  static func arithmetic(_ operation: UInt8, _ form: Form, _ size: UInt8) -> Handler {
+  static func arithmetic(_ operation: UInt8, _ form: Form, _ size: UInt8) -> Threaded {
     switch form {
     case .registers: arithmeticRegisters(operation << 2 | size & 3)
     case .registerImmediate: arithmeticRegisterImmediate(operation << 2 | size & 3)
@@ -15,7 +15,7 @@ extension Handlers {
     }
   }
 
-  private static func arithmeticRegisters(_ index: UInt8) -> Handler {
+  private static func arithmeticRegisters(_ index: UInt8) -> Threaded {
     switch index {
     case 0: { CPU(raw: $0).rr($1.op, Add.self, UInt8.self) }
     case 1: { CPU(raw: $0).rr($1.op, Add.self, UInt16.self) }
@@ -56,7 +56,7 @@ extension Handlers {
     }
   }
 
-  private static func arithmeticRegisterImmediate(_ index: UInt8) -> Handler {
+  private static func arithmeticRegisterImmediate(_ index: UInt8) -> Threaded {
     switch index {
     case 0: { CPU(raw: $0).ri($1.op, Add.self, UInt8.self) }
     case 1: { CPU(raw: $0).ri($1.op, Add.self, UInt16.self) }
@@ -97,7 +97,7 @@ extension Handlers {
     }
   }
 
-  private static func arithmeticRegisterMemory(_ index: UInt8) -> Handler {
+  private static func arithmeticRegisterMemory(_ index: UInt8) -> Threaded {
     switch index {
     case 0: { CPU(raw: $0).rm($1.op, Add.self, UInt8.self) }
     case 1: { CPU(raw: $0).rm($1.op, Add.self, UInt16.self) }
@@ -138,7 +138,7 @@ extension Handlers {
     }
   }
 
-  private static func arithmeticMemoryRegister(_ index: UInt8) -> Handler {
+  private static func arithmeticMemoryRegister(_ index: UInt8) -> Threaded {
     switch index {
     case 0: { CPU(raw: $0).mr($1.op, Add.self, UInt8.self) }
     case 1: { CPU(raw: $0).mr($1.op, Add.self, UInt16.self) }
@@ -179,7 +179,7 @@ extension Handlers {
     }
   }
 
-  private static func arithmeticMemoryImmediate(_ index: UInt8) -> Handler {
+  private static func arithmeticMemoryImmediate(_ index: UInt8) -> Threaded {
     switch index {
     case 0: { CPU(raw: $0).mi($1.op, Add.self, UInt8.self) }
     case 1: { CPU(raw: $0).mi($1.op, Add.self, UInt16.self) }
@@ -220,7 +220,7 @@ extension Handlers {
     }
   }
 
-  static func lockedImmediate(_ index: UInt8) -> Handler {
+  static func lockedImmediate(_ index: UInt8) -> Threaded {
     switch index {
     case 0: { CPU(raw: $0).lockedImmediate($1.op, Add.self, UInt8.self) }
     case 1: { CPU(raw: $0).lockedImmediate($1.op, Add.self, UInt16.self) }
@@ -253,7 +253,7 @@ extension Handlers {
     }
   }
 
-  static func lockedRegister(_ index: UInt8) -> Handler {
+  static func lockedRegister(_ index: UInt8) -> Threaded {
     switch index {
     case 0: { CPU(raw: $0).lockedRegister($1.op, Add.self, UInt8.self) }
     case 1: { CPU(raw: $0).lockedRegister($1.op, Add.self, UInt16.self) }
@@ -286,7 +286,7 @@ extension Handlers {
     }
   }
 
-  static func move(_ form: Form, _ size: UInt8) -> Handler {
+  static func move(_ form: Form, _ size: UInt8) -> Threaded {
     switch form {
     case .registers:
       switch size {
@@ -312,7 +312,7 @@ extension Handlers {
     }
   }
 
-  static func moveImmediate(memory: Bool, _ size: UInt8) -> Handler {
+  static func moveImmediate(memory: Bool, _ size: UInt8) -> Threaded {
     switch (memory, size) {
     case (false, 0): { CPU(raw: $0).movRI($1.op, UInt8.self) }
     case (false, 1): { CPU(raw: $0).movRI($1.op, UInt16.self) }
@@ -325,7 +325,7 @@ extension Handlers {
     }
   }
 
-  static func incDec(dec: Bool, memory: Bool, _ size: UInt8) -> Handler {
+  static func incDec(dec: Bool, memory: Bool, _ size: UInt8) -> Threaded {
     switch (dec, memory, size) {
     case (false, false, 0): { CPU(raw: $0).incR($1.op, UInt8.self) }
     case (false, false, 1): { CPU(raw: $0).incR($1.op, UInt16.self) }
@@ -346,7 +346,7 @@ extension Handlers {
     }
   }
 
-  static func notNegate(negate: Bool, memory: Bool, _ size: UInt8) -> Handler {
+  static func notNegate(negate: Bool, memory: Bool, _ size: UInt8) -> Threaded {
     switch (negate, memory, size) {
     case (false, false, 0): { CPU(raw: $0).notR($1.op, UInt8.self) }
     case (false, false, 1): { CPU(raw: $0).notR($1.op, UInt16.self) }
@@ -367,7 +367,7 @@ extension Handlers {
     }
   }
 
-  static func extend(signed: Bool, memory: Bool, from: UInt8, to: UInt8) -> Handler {
+  static func extend(signed: Bool, memory: Bool, from: UInt8, to: UInt8) -> Threaded {
     switch (signed, memory, from << 2 | to) {
     case (false, false, 1): { CPU(raw: $0).zxR($1.op, UInt8.self, UInt16.self) }
     case (false, false, 2): { CPU(raw: $0).zxR($1.op, UInt8.self, UInt32.self) }
@@ -396,11 +396,11 @@ extension Handlers {
     }
   }
 
-  static func shift(_ operation: UInt8, memory: Bool, _ size: UInt8) -> Handler {
+  static func shift(_ operation: UInt8, memory: Bool, _ size: UInt8) -> Threaded {
     memory ? shiftMemory(operation << 2 | size & 3) : shiftRegister(operation << 2 | size & 3)
   }
 
-  private static func shiftRegister(_ index: UInt8) -> Handler {
+  private static func shiftRegister(_ index: UInt8) -> Threaded {
     switch index {
     case 0: { CPU(raw: $0).shiftR($1.op, Rol.self, UInt8.self) }
     case 1: { CPU(raw: $0).shiftR($1.op, Rol.self, UInt16.self) }
@@ -437,7 +437,7 @@ extension Handlers {
     }
   }
 
-  private static func shiftMemory(_ index: UInt8) -> Handler {
+  private static func shiftMemory(_ index: UInt8) -> Threaded {
     switch index {
     case 0: { CPU(raw: $0).shiftM($1.op, Rol.self, UInt8.self) }
     case 1: { CPU(raw: $0).shiftM($1.op, Rol.self, UInt16.self) }
@@ -474,7 +474,7 @@ extension Handlers {
     }
   }
 
-  static func jcc(_ condition: UInt8) -> Handler {
+  static func jcc(_ condition: UInt8) -> Threaded {
     switch condition {
     case 0: { CPU(raw: $0).jcc($1.op, 0) }
     case 1: { CPU(raw: $0).jcc($1.op, 1) }
@@ -495,7 +495,7 @@ extension Handlers {
     }
   }
 
-  static func pushRegister(_ size: UInt8) -> Handler {
+  static func pushRegister(_ size: UInt8) -> Threaded {
     switch size {
     case 1: { CPU(raw: $0).pushR($1.op, UInt16.self) }
     case 2: { CPU(raw: $0).pushR($1.op, UInt32.self) }
@@ -503,7 +503,7 @@ extension Handlers {
     }
   }
 
-  static func popRegister(_ size: UInt8) -> Handler {
+  static func popRegister(_ size: UInt8) -> Threaded {
     switch size {
     case 1: { CPU(raw: $0).popR($1.op, UInt16.self) }
     case 2: { CPU(raw: $0).popR($1.op, UInt32.self) }
@@ -511,7 +511,7 @@ extension Handlers {
     }
   }
 
-  static func loadAddress(_ size: UInt8) -> Handler {
+  static func loadAddress(_ size: UInt8) -> Threaded {
     switch size {
     case 1: { CPU(raw: $0).lea($1.op, UInt16.self) }
     case 2: { CPU(raw: $0).lea($1.op, UInt32.self) }
@@ -519,7 +519,7 @@ extension Handlers {
     }
   }
 
-  static func call(_ size: UInt8) -> Handler {
+  static func call(_ size: UInt8) -> Threaded {
     switch size {
     case 1: { CPU(raw: $0).callRelative($1.op, UInt16.self) }
     case 2: { CPU(raw: $0).callRelative($1.op, UInt32.self) }
@@ -527,15 +527,33 @@ extension Handlers {
     }
   }
 
-  static func jump(_ size: UInt8) -> Handler {
+  static let jump: Threaded = { CPU(raw: $0).jumpRelative($1.op) }
+
+  static func jumpIndirect(_ size: UInt8) -> Threaded {
     switch size {
-    case 1: { CPU(raw: $0).jumpRelative($1.op, UInt16.self) }
-    case 2: { CPU(raw: $0).jumpRelative($1.op, UInt32.self) }
-    default: { CPU(raw: $0).jumpRelative($1.op, UInt64.self) }
+    case 1: { CPU(raw: $0).jumpIndirect($1.op, UInt16.self) }
+    case 2: { CPU(raw: $0).jumpIndirect($1.op, UInt32.self) }
+    default: { CPU(raw: $0).jumpIndirect($1.op, UInt64.self) }
     }
   }
 
-  static func returnNear(_ size: UInt8) -> Handler {
+  static func callIndirect(_ size: UInt8) -> Threaded {
+    switch size {
+    case 1: { CPU(raw: $0).callIndirect($1.op, UInt16.self) }
+    case 2: { CPU(raw: $0).callIndirect($1.op, UInt32.self) }
+    default: { CPU(raw: $0).callIndirect($1.op, UInt64.self) }
+    }
+  }
+
+  static func pushImmediate(_ size: UInt8) -> Threaded {
+    switch size {
+    case 1: { CPU(raw: $0).pushI($1.op, UInt16.self) }
+    case 2: { CPU(raw: $0).pushI($1.op, UInt32.self) }
+    default: { CPU(raw: $0).pushI($1.op, UInt64.self) }
+    }
+  }
+
+  static func returnNear(_ size: UInt8) -> Threaded {
     switch size {
     case 1: { CPU(raw: $0).returnNear($1.op, UInt16.self) }
     case 2: { CPU(raw: $0).returnNear($1.op, UInt32.self) }
@@ -543,48 +561,48 @@ extension Handlers {
     }
   }
 
-  static func moveString(_ size: UInt8) -> Handler {
+  static func moveString(_ size: UInt8) -> Threaded {
     switch size {
-    case 0: { CPU(raw: $0).movs($1.op, UInt8.self) }
-    case 1: { CPU(raw: $0).movs($1.op, UInt16.self) }
-    case 2: { CPU(raw: $0).movs($1.op, UInt32.self) }
-    default: { CPU(raw: $0).movs($1.op, UInt64.self) }
+    case 0: { CPU(raw: $0).done($1.op, CPU(raw: $0).movs($1.op, UInt8.self)) }
+    case 1: { CPU(raw: $0).done($1.op, CPU(raw: $0).movs($1.op, UInt16.self)) }
+    case 2: { CPU(raw: $0).done($1.op, CPU(raw: $0).movs($1.op, UInt32.self)) }
+    default: { CPU(raw: $0).done($1.op, CPU(raw: $0).movs($1.op, UInt64.self)) }
     }
   }
 
-  static func compareString(_ size: UInt8) -> Handler {
+  static func compareString(_ size: UInt8) -> Threaded {
     switch size {
-    case 0: { CPU(raw: $0).cmps($1.op, UInt8.self) }
-    case 1: { CPU(raw: $0).cmps($1.op, UInt16.self) }
-    case 2: { CPU(raw: $0).cmps($1.op, UInt32.self) }
-    default: { CPU(raw: $0).cmps($1.op, UInt64.self) }
+    case 0: { CPU(raw: $0).done($1.op, CPU(raw: $0).cmps($1.op, UInt8.self)) }
+    case 1: { CPU(raw: $0).done($1.op, CPU(raw: $0).cmps($1.op, UInt16.self)) }
+    case 2: { CPU(raw: $0).done($1.op, CPU(raw: $0).cmps($1.op, UInt32.self)) }
+    default: { CPU(raw: $0).done($1.op, CPU(raw: $0).cmps($1.op, UInt64.self)) }
     }
   }
 
-  static func fillString(_ size: UInt8) -> Handler {
+  static func fillString(_ size: UInt8) -> Threaded {
     switch size {
-    case 0: { CPU(raw: $0).stos($1.op, UInt8.self) }
-    case 1: { CPU(raw: $0).stos($1.op, UInt16.self) }
-    case 2: { CPU(raw: $0).stos($1.op, UInt32.self) }
-    default: { CPU(raw: $0).stos($1.op, UInt64.self) }
+    case 0: { CPU(raw: $0).done($1.op, CPU(raw: $0).stos($1.op, UInt8.self)) }
+    case 1: { CPU(raw: $0).done($1.op, CPU(raw: $0).stos($1.op, UInt16.self)) }
+    case 2: { CPU(raw: $0).done($1.op, CPU(raw: $0).stos($1.op, UInt32.self)) }
+    default: { CPU(raw: $0).done($1.op, CPU(raw: $0).stos($1.op, UInt64.self)) }
     }
   }
 
-  static func loadString(_ size: UInt8) -> Handler {
+  static func loadString(_ size: UInt8) -> Threaded {
     switch size {
-    case 0: { CPU(raw: $0).lods($1.op, UInt8.self) }
-    case 1: { CPU(raw: $0).lods($1.op, UInt16.self) }
-    case 2: { CPU(raw: $0).lods($1.op, UInt32.self) }
-    default: { CPU(raw: $0).lods($1.op, UInt64.self) }
+    case 0: { CPU(raw: $0).done($1.op, CPU(raw: $0).lods($1.op, UInt8.self)) }
+    case 1: { CPU(raw: $0).done($1.op, CPU(raw: $0).lods($1.op, UInt16.self)) }
+    case 2: { CPU(raw: $0).done($1.op, CPU(raw: $0).lods($1.op, UInt32.self)) }
+    default: { CPU(raw: $0).done($1.op, CPU(raw: $0).lods($1.op, UInt64.self)) }
     }
   }
 
-  static func scanString(_ size: UInt8) -> Handler {
+  static func scanString(_ size: UInt8) -> Threaded {
     switch size {
-    case 0: { CPU(raw: $0).scas($1.op, UInt8.self) }
-    case 1: { CPU(raw: $0).scas($1.op, UInt16.self) }
-    case 2: { CPU(raw: $0).scas($1.op, UInt32.self) }
-    default: { CPU(raw: $0).scas($1.op, UInt64.self) }
+    case 0: { CPU(raw: $0).done($1.op, CPU(raw: $0).scas($1.op, UInt8.self)) }
+    case 1: { CPU(raw: $0).done($1.op, CPU(raw: $0).scas($1.op, UInt16.self)) }
+    case 2: { CPU(raw: $0).done($1.op, CPU(raw: $0).scas($1.op, UInt32.self)) }
+    default: { CPU(raw: $0).done($1.op, CPU(raw: $0).scas($1.op, UInt64.self)) }
     }
   }
 }

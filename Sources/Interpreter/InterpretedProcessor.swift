@@ -180,6 +180,7 @@ public final class InterpretedProcessor: Processor, @unchecked Sendable {
     get { cpu.s.pointee.wantsWindow }
     set {
       cpu.s.pointee.wantsWindow = newValue
+      cpu.s.pointee.parked &= ~Slow.window
       if newValue { cpu.s.pointee.slow |= Slow.window } else { cpu.s.pointee.slow &= ~Slow.window }
     }
   }
@@ -354,7 +355,8 @@ public final class InterpretedProcessor: Processor, @unchecked Sendable {
     cpu[2] = UInt64(HostCPUID.result(1, 0).eax)
     cpu.s.pointee = CPUState(
       tlb: storage + Layout.tlb, generation: cpu.s.pointee.generation &+ 1,
-      environment: .passUnretained(environment), attention: attention.word)
+      worldCount: cpu.s.pointee.worldCount, environment: .passUnretained(environment),
+      attention: attention.word)
     environment.timestampCounter.offset = 0
     cpu.flags.pointee = 0x200
     for number in UInt8(0)..<9 {

@@ -24,11 +24,26 @@
     *f = x;                                                                                      \
     return a;                                                                                    \
   }
-#define CI_ALU1_CARRY(NAME, INSN, T)                                                             \
+#define CI_ALU1(NAME, INSN, T)                                                                   \
   CI_INLINE T NAME(T a, uint16_t *f) {                                                            \
-    uint16_t x = *f;                                                                             \
-    __asm__("addb $127, %%al\n\tsahf\n\t" INSN " %0\n\tseto %%al\n\tlahf"                         \
-            : "+&r"(a), "+&a"(x) : : "cc");                                                       \
+    uint16_t x;                                                                                  \
+    __asm__(INSN " %0\n\tseto %%al\n\tlahf" : "+r"(a), "=&a"(x) : : "cc");                       \
+    *f = x;                                                                                      \
+    return a;                                                                                    \
+  }
+// INC and DEC keep CF.
+#define CI_ALU1_KEEP(NAME, INSN, T)                                                              \
+  CI_INLINE T NAME(T a, uint16_t *f) {                                                            \
+    uint16_t x;                                                                                  \
+    __asm__(INSN " %0\n\tseto %%al\n\tlahf" : "+r"(a), "=&a"(x) : : "cc");                       \
+    *f = (uint16_t)((x & ~0x100) | (*f & 0x100));                                                \
+    return a;                                                                                    \
+  }
+// Shifts by a count that is not 0 set all flags (or leave them undefined).
+#define CI_SHIFT_ALL(NAME, INSN, T)                                                              \
+  CI_INLINE T NAME(T a, uint8_t count, uint16_t *f) {                                             \
+    uint16_t x;                                                                                  \
+    __asm__(INSN " %%cl, %0\n\tseto %%al\n\tlahf" : "+r"(a), "=&a"(x) : "c"(count) : "cc");      \
     *f = x;                                                                                      \
     return a;                                                                                    \
   }
@@ -57,16 +72,16 @@
   CI_ALU2(ci_xor##W, "xor" S, T)                                                                 \
   CI_ALU2_CARRY(ci_adc##W, "adc" S, T)                                                           \
   CI_ALU2_CARRY(ci_sbb##W, "sbb" S, T)                                                           \
-  CI_ALU1_CARRY(ci_inc##W, "inc" S, T)                                                           \
-  CI_ALU1_CARRY(ci_dec##W, "dec" S, T)                                                           \
-  CI_ALU1_CARRY(ci_neg##W, "neg" S, T)                                                           \
+  CI_ALU1_KEEP(ci_inc##W, "inc" S, T)                                                           \
+  CI_ALU1_KEEP(ci_dec##W, "dec" S, T)                                                           \
+  CI_ALU1(ci_neg##W, "neg" S, T)                                                           \
   CI_SHIFT(ci_rol##W, "rol" S, T)                                                                \
   CI_SHIFT(ci_ror##W, "ror" S, T)                                                                \
   CI_SHIFT(ci_rcl##W, "rcl" S, T)                                                                \
   CI_SHIFT(ci_rcr##W, "rcr" S, T)                                                                \
-  CI_SHIFT(ci_shl##W, "shl" S, T)                                                                \
-  CI_SHIFT(ci_shr##W, "shr" S, T)                                                                \
-  CI_SHIFT(ci_sar##W, "sar" S, T)                                                                \
+  CI_SHIFT_ALL(ci_shl##W, "shl" S, T)                                                                \
+  CI_SHIFT_ALL(ci_shr##W, "shr" S, T)                                                                \
+  CI_SHIFT_ALL(ci_sar##W, "sar" S, T)                                                                \
   CI_INLINE bool ci_cas##W(void *p, T *old, T value) {                                            \
     return __atomic_compare_exchange_n((T *)p, old, value, 0, __ATOMIC_SEQ_CST,                   \
                                        __ATOMIC_SEQ_CST);                                        \
