@@ -20,11 +20,7 @@ extension CPU {
   ) -> UnsafeMutableRawPointer? {
     let seg = self.segment(segment)
     guard Int64(bitPattern: offset &+ (size &- 1)) <= seg.pointee.readLimit else { return nil }
-    let linear = (seg.pointee.base &+ offset) & s.pointee.linearMask
-    let entry = entry(linear)
-    guard entry.pointee.readTag == (linear &+ (size &- 1)) & ~4095 else { return nil }
-    return UnsafeMutableRawPointer(
-      bitPattern: UInt(truncatingIfNeeded: linear &+ entry.pointee.addend))
+    return readable((seg.pointee.base &+ offset) & s.pointee.linearMask, size)
   }
 
   /// The host memory behind `size` bytes for storing, where the TLB has it.
@@ -33,22 +29,61 @@ extension CPU {
   ) -> UnsafeMutableRawPointer? {
     let seg = self.segment(segment)
     guard Int64(bitPattern: offset &+ (size &- 1)) <= seg.pointee.writeLimit else { return nil }
-    let linear = (seg.pointee.base &+ offset) & s.pointee.linearMask
+    return writable((seg.pointee.base &+ offset) & s.pointee.linearMask, size)
+  }
+
+  /// The same for a linear address.
+  @inline(__always) private func readable(
+    _ linear: UInt64, _ size: UInt64
+  ) -> UnsafeMutableRawPointer? {
+    let entry = entry(linear)
+    guard entry.pointee.readTag == (linear &+ (size &- 1)) & ~4095 else { return nil }
+    return UnsafeMutableRawPointer(
+      bitPattern: UInt(truncatingIfNeeded: linear &+ entry.pointee.addend))
+  }
+  @inline(__always) private func writable(
+    _ linear: UInt64, _ size: UInt64
+  ) -> UnsafeMutableRawPointer? {
     let entry = entry(linear)
     guard entry.pointee.writeTag == (linear &+ (size &- 1)) & ~4095 else { return nil }
     return UnsafeMutableRawPointer(
       bitPattern: UInt(truncatingIfNeeded: linear &+ entry.pointee.addend))
   }
 
+  /// What ``offset(_:)`` is where the address has 64 bits.
+  @inline(__always) private func flatOffset(_ o: OpRef) -> UInt64 {
+    let index = get(o.pointee.index, UInt64.self) &<< UInt64(o.pointee.scale)
+    return get(o.pointee.base, UInt64.self) &+ o.pointee.disp &+ index
+  }
+
+  /// The same for a memory operand.
   @inline(__always) func readable<W: Word>(
     _ o: OpRef, _ width: W.Type
   ) -> UnsafeMutableRawPointer? {
-    readable(o.pointee.segment, offset(o), UInt64(MemoryLayout<W>.size))
+    let size = UInt64(MemoryLayout<W>.size)
+    if o.pointee.flags & Op.flat != 0 { return readable(flatOffset(o), size) }
+    return readable(o.pointee.segment, offset(o), size)
   }
   @inline(__always) func writable<W: Word>(
     _ o: OpRef, _ width: W.Type
   ) -> UnsafeMutableRawPointer? {
-    writable(o.pointee.segment, offset(o), UInt64(MemoryLayout<W>.size))
+    let size = UInt64(MemoryLayout<W>.size)
+    if o.pointee.flags & Op.flat != 0 { return writable(flatOffset(o), size) }
+    return writable(o.pointee.segment, offset(o), size)
+  }
+
+  /// The same for a place on the stack. What is 64 bits wide lies there in 64-bit mode only.
+  @inline(__always) func readableStack<W: Word>(
+    _ top: UInt64, _ width: W.Type
+  ) -> UnsafeMutableRawPointer? {
+    if W.self == UInt64.self { return readable(top, 8) }
+    return readable(Seg.ss.rawValue, top, UInt64(MemoryLayout<W>.size))
+  }
+  @inline(__always) func writableStack<W: Word>(
+    _ top: UInt64, _ width: W.Type
+  ) -> UnsafeMutableRawPointer? {
+    if W.self == UInt64.self { return writable(top, 8) }
+    return writable(Seg.ss.rawValue, top, UInt64(MemoryLayout<W>.size))
   }
 
   /// A load; nil after a fault.
@@ -151,6 +186,13 @@ extension CPU {
   // MARK: The stack
 
   @inline(__always) var stackPointer: UInt64 { self[4] & s.pointee.stackMask }
+  /// The stack pointer as what is `width` wide sees it.
+  @inline(__always) func stackPointer<W: Word>(for width: W.Type) -> UInt64 {
+    W.self == UInt64.self ? self[4] : stackPointer
+  }
+  @inline(__always) func setStackPointer<W: Word>(_ value: UInt64, for width: W.Type) {
+    if W.self == UInt64.self { self[4] = value } else { setStackPointer(value) }
+  }
   @inline(__always) func setStackPointer(_ value: UInt64) {
     let mask = s.pointee.stackMask
     self[4] = (self[4] & ~mask) | (value & mask)

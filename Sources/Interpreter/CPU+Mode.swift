@@ -19,6 +19,12 @@ extension CPU {
     }
     s.pointee.ripMask = UInt64.max &>> (s.pointee.is64 ? 0 : (cs.pointee.isBig ? 32 : 48))
     for number in UInt8(0)..<6 { updateSegment(Seg.offset(number)) }
+    updateTLBSet()
+    updateStamp()
+  }
+
+  /// Chooses the TLB set by the privilege and, where SMAP counts, by RFLAGS.AC.
+  func updateTLBSet() {
     let set: Int
     if s.pointee.cpl == 3 {
       set = 1
@@ -27,7 +33,6 @@ extension CPU {
       set = s.pointee.cr4 & Bits.smap != 0 && overrides ? 2 : 0
     }
     s.pointee.tlb = raw + Layout.tlb + set * Layout.tlbEntries * 32
-    updateStamp()
   }
 
   func updateStamp() {

@@ -42,6 +42,11 @@ struct Op {
   static let countInCL: UInt8 = 4
   /// Does nothing: it needs no place of its own in a block.
   static let nothing: UInt8 = 8
+  /// A comparison of registers: `aux` says which (``Fusible``), `size` how wide.
+  static let fusible: UInt8 = 16
+  static let conditionalJump: UInt8 = 32
+  /// The memory operand of 64-bit code lies in no segment, and its address has all 64 bits.
+  static let flat: UInt8 = 64
 
   init(run: Handler) {
     go = Handlers.alone

@@ -10,8 +10,7 @@ extension Decoder {
     case 0x50...0x5F: return decodePushPop(opcode, o)
     case 0x60...0x6F: return decodeSixty(opcode, o)
     case 0x70...0x7F:
-      readTarget(o, short: true)
-      o.pointee.go = Handlers.jcc(opcode & 15)
+      decodeConditionalJump(o, opcode & 15, short: true)
       return true
     case 0x80...0x8F: return decodeEighty(opcode, o)
     case 0x90...0x9F: return decodeNinety(opcode, o)
@@ -50,15 +49,18 @@ extension Decoder {
       } else {
         swap(&o.pointee.reg, &o.pointee.rm)
         o.pointee.go = Handlers.arithmetic(operation, .registers, size)
+        markFusible(o, operation, immediate: false, size)
       }
     case 2, 3:
       readModRM(o, size)
       o.pointee.go = Handlers.arithmetic(
         operation, isMemory ? .registerMemory : .registers, size)
+      if !isMemory { markFusible(o, operation, immediate: false, size) }
     case 4, 5:
       o.pointee.imm = immediate(size)
       o.pointee.reg = 0
       o.pointee.go = Handlers.arithmetic(operation, .registerImmediate, size)
+      markFusible(o, operation, immediate: true, size)
     default:
       if codeSize == 3 { return true }
       switch opcode {
@@ -147,10 +149,12 @@ extension Decoder {
       } else {
         o.pointee.reg = o.pointee.rm
         o.pointee.go = Handlers.arithmetic(modrmField, .registerImmediate, size)
+        markFusible(o, modrmField, immediate: true, size)
       }
     case 0x84, 0x85:
       readModRM(o, size)
       o.pointee.go = Handlers.arithmetic(8, isMemory ? .registerMemory : .registers, size)
+      if !isMemory { markFusible(o, 8, immediate: false, size) }
     case 0x86, 0x87:
       readModRM(o, size)
       o.pointee.size = size
@@ -400,6 +404,7 @@ extension Decoder {
       } else {
         o.pointee.reg = o.pointee.rm
         o.pointee.go = Handlers.arithmetic(8, .registerImmediate, size)
+        markFusible(o, 8, immediate: true, size)
       }
     case 2, 3:
       allowLock(o)

@@ -28,8 +28,7 @@ extension Decoder {
       o.pointee.run = Handlers.conditionalMove
       prefer(o, Handlers.conditionalMove(opcode & 15, memory: isMemory, operandSize))
     case 0x80...0x8F:
-      readTarget(o, short: false)
-      o.pointee.go = Handlers.jcc(opcode & 15)
+      decodeConditionalJump(o, opcode & 15, short: false)
       return true
     case 0x90...0x9F:
       readModRM(o, 0)

@@ -46,11 +46,36 @@ struct Decoder {
         position = before
         break
       }
+      if outcome == .ends { fuse(ops + count, isFirst: count == 0) }
       count += 1
       if outcome == .ends { break }
     }
     if count > 0 { Self.finish(ops + count, at: position) }
     return count
+  }
+
+  /// Has a comparison do the conditional jump behind it, too.
+  private func fuse(_ jump: OpRef, isFirst: Bool) {
+    guard !isFirst, jump.pointee.flags & Op.conditionalJump != 0 else { return }
+    let before = jump - 1
+    guard before.pointee.flags & Op.fusible != 0 else { return }
+    prefer(before, Handlers.fused(before.pointee.aux, before.pointee.size, jump.pointee.aux))
+  }
+
+  /// Marks a comparison of registers.
+  func markFusible(_ o: OpRef, _ operation: UInt8, immediate: Bool, _ size: UInt8) {
+    guard let kind = Fusible.kind(operation, immediate: immediate) else { return }
+    o.pointee.flags |= Op.fusible
+    o.pointee.aux = kind.rawValue
+    o.pointee.size = size
+  }
+
+  /// Jcc.
+  mutating func decodeConditionalJump(_ o: OpRef, _ condition: UInt8, short: Bool) {
+    readTarget(o, short: short)
+    o.pointee.flags |= Op.conditionalJump
+    o.pointee.aux = condition
+    o.pointee.go = Handlers.jcc(condition)
   }
 
   /// The operation behind a block's last one: goes on at what follows.
@@ -92,6 +117,9 @@ struct Decoder {
     if o.pointee.base == Layout.blockRegister {
       // Counted from the next instruction; the register is the block's start.
       o.pointee.disp &+= UInt64(position)
+    }
+    if codeSize == 3 && addressSize == 3 && o.pointee.segment == Seg.flat.rawValue {
+      o.pointee.flags |= Op.flat
     }
     o.pointee.end = UInt16(truncatingIfNeeded: position)
     o.pointee.length = UInt8(truncatingIfNeeded: position - begin)

@@ -25,13 +25,11 @@ extension CPU {
     return enter(block, rip, o)
   }
   @inline(__always) func returnNear<W: Word>(_ o: OpRef, _ width: W.Type) -> UInt {
-    let top = stackPointer
-    guard let p = readable(Seg.ss.rawValue, top, UInt64(MemoryLayout<W>.size)) else {
-      return Handlers.slowReturn(raw, o, W.self)
-    }
+    let top = stackPointer(for: W.self)
+    guard let p = readableStack(top, W.self) else { return Handlers.slowReturn(raw, o, W.self) }
     let rip = UInt64(p.loadUnaligned(as: W.self))
     guard let block = knownBlock(rip) else { return Handlers.slowReturn(raw, o, W.self) }
-    setStackPointer(top &+ UInt64(MemoryLayout<W>.size) &+ o.pointee.imm)
+    setStackPointer(top &+ UInt64(MemoryLayout<W>.size) &+ o.pointee.imm, for: W.self)
     return enter(block, rip, o)
   }
   /// Calls or jumps to what an operand says.
@@ -61,12 +59,11 @@ extension CPU {
 
   /// A push, where the TLB answers; else nothing happens.
   @inline(__always) private func pushFast<W: Word>(_ value: W) -> Bool {
-    let top = (self[4] &- UInt64(MemoryLayout<W>.size)) & s.pointee.stackMask
-    guard let p = writable(Seg.ss.rawValue, top, UInt64(MemoryLayout<W>.size)) else {
-      return false
-    }
+    var top = self[4] &- UInt64(MemoryLayout<W>.size)
+    if W.self != UInt64.self { top &= s.pointee.stackMask }
+    guard let p = writableStack(top, W.self) else { return false }
     p.storeBytes(of: value, as: W.self)
-    setStackPointer(top)
+    setStackPointer(top, for: W.self)
     return true
   }
   @inline(__always) func pushR<W: Word>(_ o: OpRef, _ width: W.Type) -> UInt {
@@ -77,12 +74,10 @@ extension CPU {
     return pushFast(value) ? go(o) : done(o, push(value))
   }
   @inline(__always) func popR<W: Word>(_ o: OpRef, _ width: W.Type) -> UInt {
-    let top = stackPointer
-    guard let p = readable(Seg.ss.rawValue, top, UInt64(MemoryLayout<W>.size)) else {
-      return Handlers.slowPop(raw, o, W.self)
-    }
+    let top = stackPointer(for: W.self)
+    guard let p = readableStack(top, W.self) else { return Handlers.slowPop(raw, o, W.self) }
     let value = p.loadUnaligned(as: W.self)
-    setStackPointer(top &+ UInt64(MemoryLayout<W>.size))
+    setStackPointer(top &+ UInt64(MemoryLayout<W>.size), for: W.self)
     set(o.pointee.reg, value)
     return go(o)
   }

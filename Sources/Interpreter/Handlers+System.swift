@@ -146,8 +146,8 @@ extension Handlers {
     } else {
       cpu.s.pointee.eflags &= ~RFlag.alignment
     }
-    cpu.modeChanged()
-    return Next.leave
+    cpu.updateTLBSet()
+    return Next.op
   }
   static let readExtendedControl: Handler = { raw, _ in CPU(raw: raw).undefined() }
 

@@ -1,0 +1,101 @@
+import KVMEngine
+import Testing
+
+@testable import Interpreter
+
+/// Blocks that know where they lead still notice when that changes.
+@Suite(.serialized) struct ChainTests {
+  private func runToHalt(_ rig: Rig) -> Registers {
+    for _ in 0..<100 {
+      rig.processor.beginRun()
+      if case .halted = rig.processor.run() { break }
+    }
+    return rig.processor.registers()
+  }
+
+  /// The same bytes by two names: what is pushed and where a jump leads follow CS.
+  @Test func aliasesOfRealModeCodeKeepTheirOwnAddresses() throws {
+    let rig = try Rig()
+    // call 1f; 1: pop ax; jmp 2f; 2: hlt
+    rig.real([0xE8, 0x00, 0x00, 0x58, 0xEB, 0x00, 0xF4])
+    for _ in 0..<4 {
+      for (segment, start) in [(UInt16(0), UInt64(0x7C00)), (0x7C0, 0), (0x700, 0xC00)] {
+        var s = rig.processor.systemRegisters()
+        s.cs.selector = segment
+        s.cs.base = UInt64(segment) << 4
+        rig.processor.setSystemRegisters(s)
+        rig.set {
+          $0.rip = start; $0.rsp = 0x7000; $0.rax = 0
+        }
+        let after = runToHalt(rig)
+        #expect(after.rax == start + 3)
+        #expect(after.rip == start + 7)
+      }
+    }
+  }
+
+  /// A loop changes an instruction of the function that it calls.
+  @Test func linkedBlocksThatAreWrittenToAreDecodedAnew() throws {
+    let rig = try Rig()
+    // mov ecx, 50; 1: call f; inc byte [f + 1]; dec ecx; jnz 1b; hlt; f: add al, 0; ret
+    let code: [UInt8] = [
+      0xB9, 50, 0, 0, 0,
+      0xE8, 0x0C, 0, 0, 0,
+      0xFE, 0x04, 0x25, 0x17, 0x7C, 0, 0,
+      0xFF, 0xC9, 0x75, 0xF0, 0xF4,
+      0x04, 0x00, 0xC3,
+    ]
+    rig.long(code)
+    rig.set { $0.rax = 0 }
+    let after = runToHalt(rig)
+    #expect(after.rcx == 0)
+    #expect(after.rax == UInt64(UInt8(truncatingIfNeeded: 50 * 49 / 2)))
+  }
+
+  /// One page of code at two addresses, with other pages behind it.
+  @Test func jumpsOutOfAPageFollowTheTranslationOfTheMoment() throws {
+    let rig = try Rig()
+    rig.long([])
+    // The tables of 16 MiB to 18 MiB: 4 KiB pages, 4 of them used.
+    rig.space.store(UInt64(0x15007), at: 0x12000 + 8 * 8)
+    let pages: [UInt64] = [0x50000, 0x51000, 0x50000, 0x52000]
+    for (index, page) in pages.enumerated() {
+      rig.space.store(page | 7, at: 0x15000 + UInt64(index) * 8)
+    }
+    // At the page's end: nop; jmp to the next page's 10h.
+    rig.space.write(0x50FF0, bytes: [0x90, 0xEB, 0x1D])
+    rig.space.write(0x51010, bytes: [0xB8, 1, 0, 0, 0, 0xF4])
+    rig.space.write(0x52010, bytes: [0xB8, 2, 0, 0, 0, 0xF4])
+    for _ in 0..<4 {
+      for (address, expected) in [(UInt64(0x100_0FF0), UInt64(1)), (0x100_2FF0, 2)] {
+        rig.set {
+          $0.rip = address; $0.rax = 0
+        }
+        #expect(runToHalt(rig).rax == expected)
+      }
+    }
+    // The page behind changes its place.
+    rig.space.store(UInt64(0x52007), at: 0x15008)
+    rig.processor.setSystemRegisters(rig.processor.systemRegisters())
+    rig.set { $0.rip = 0x100_0FF0 }
+    #expect(runToHalt(rig).rax == 2)
+  }
+
+  /// A comparison and its jump are one, and still two where a jump leads between them.
+  @Test func jumpsBehindComparisonsWorkByThemselves() throws {
+    let rig = try Rig()
+    // cmp eax, ebx; 1: jb 2f; mov ecx, 1; hlt; 2: mov ecx, 2; hlt
+    rig.long([0x39, 0xD8, 0x72, 0x06, 0xB9, 1, 0, 0, 0, 0xF4, 0xB9, 2, 0, 0, 0, 0xF4])
+    for (a, b, start, flags, expected) in [
+      (UInt64(1), UInt64(2), Rig.code, UInt64(2), UInt64(2)), (2, 1, Rig.code, 3, 1),
+      (1, 2, Rig.code + 2, 2, 1), (2, 1, Rig.code + 2, 3, 2),
+    ] {
+      for _ in 0..<3 {
+        rig.set {
+          $0.rip = start; $0.rax = a; $0.rbx = b; $0.rflags = flags
+        }
+        #expect(runToHalt(rig).rcx == expected)
+      }
+    }
+  }
+}
