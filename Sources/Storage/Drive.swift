@@ -69,6 +69,14 @@ public struct Medium: Sendable {
     self.notes = notes
   }
 
+  /// A medium that is open already.
+  public init(path: String, image: any BlockImage, geometry: CHSGeometry) {
+    self.path = path
+    self.image = image
+    self.geometry = geometry
+    notes = []
+  }
+
   /// A diskette of `bytes` in memory.
   /// - Parameter name: how messages call it.
   /// - Throws: ``ImageError`` `.oversized`.
@@ -109,6 +117,7 @@ public final class Drive: Sendable {
   private struct State {
     var medium: Medium?
     var changed = false
+    var changes: UInt64 = 0
     var lockCount: UInt8 = 0
   }
 
@@ -145,6 +154,10 @@ public final class Drive: Sendable {
     set { state.withLock { $0.changed = newValue } }
   }
 
+  /// How often the medium was changed since the drive was made: who remembers it sees a change that
+  /// ``mediaChanged`` told to someone else.
+  public var changeCount: UInt64 { state.withLock { $0.changes } }
+
   /// Takes the medium out; its image is closed when its last transfer has ended.
   /// - Parameter force: even where the guest locked it.
   /// - Throws: ``ImageError`` `.locked`.
@@ -174,7 +187,8 @@ public final class Drive: Sendable {
     try checkDoor(force: force)
     let old = state.withLock { state in
       let old = state.medium
-      state = State(medium: medium, changed: true, lockCount: 0)
+      state = State(
+        medium: medium, changed: true, changes: state.changes &+ 1, lockCount: 0)
       return old
     }
     try old?.image.flush()

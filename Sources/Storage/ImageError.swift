@@ -21,6 +21,8 @@ public struct ImageError: Error, CustomStringConvertible, Sendable, Equatable {
     case readOnly
     /// The host could not read or write.
     case inputOutput
+    /// The host's file system is full.
+    case noSpace
     case notISO9660
     case noBootRecord
     case badBootCatalog
@@ -75,8 +77,11 @@ extension ImageError {
   }
 
   static func transfer(_ verb: String, _ path: String, sector: UInt64, code: Int32) -> ImageError {
-    ImageError(
-      path, .inputOutput, "cannot \(verb) sector \(sector) of \(path): \(HostError.text(of: code))")
+    let isFull = code == 28 || code == 122  // ENOSPC, EDQUOT
+    return ImageError(
+      path, isFull ? .noSpace : .inputOutput,
+      "cannot \(verb) sector \(sector) of \(path): \(HostError.text(of: code))"
+    )
   }
 
   /// An image that is shorter than its own contents say.

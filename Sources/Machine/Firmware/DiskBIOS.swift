@@ -137,7 +137,7 @@ public final class DiskBIOS: Device, FirmwareService {
 
   /// Says once that the host fails.
   func report(_ error: ImageError) {
-    guard error.problem == .inputOutput else { return }
+    guard error.problem == .inputOutput || error.problem == .noSpace else { return }
     let first = failureLogged.withLock { logged in
       defer { logged = true }
       return !logged
