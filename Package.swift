@@ -3,10 +3,11 @@ import PackageDescription
 
 let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
 
-// Handlers that differ only in a width or an operation are otherwise merged to one that calls the
-// difference through a pointer.
+// The handlers of the interpreter are a few instructions each. Those that differ only in a width or
+// an operation are otherwise merged to one that calls the difference through a pointer, and each
+// would make a frame.
 let separateHandlers: [SwiftSetting] = [
-  .unsafeFlags(["-Xllvm", "-swiftmergefunc-threshold=0"])
+  .unsafeFlags(["-Xllvm", "-swiftmergefunc-threshold=0", "-Xcc", "-fomit-frame-pointer"])
 ]
 
 let package = Package(

@@ -5,6 +5,7 @@ import KVMEngine
 final class BlockCache {
   // SAFETY: the arenas live from init to deinit; `usedOps` and `usedBlocks` stay below their sizes.
   static let opCapacity = 1 << 19
+  /// Blocks are never moved: whoever remembers one asks it which it is.
   static let blockCapacity = 1 << 16
   private static let tableSize = 1 << 17
   static let maximumOps = 48

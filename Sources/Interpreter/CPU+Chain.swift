@@ -51,32 +51,40 @@ extension CPU {
     return say(o, Next.jump)
   }
 
-  /// Whether `o` is linked to the block at `rip`.
-  @inline(__always) func isLinked(_ o: OpRef, _ rip: UInt64) -> Bool {
-    o.pointee.linkWorld == s.pointee.world && o.pointee.disp == rip
+  /// The block that `o` led to, if that is still the one at `rip`.
+  @inline(__always) func linked(_ o: OpRef, _ rip: UInt64) -> UnsafeMutablePointer<Block>? {
+    guard let block = o.pointee.link, block.pointee.isAt(rip, s.pointee.world) else { return nil }
+    return block
   }
 
-  /// Goes to `rip`, where `o` always leads from where it is: by the link, if it has one.
+  /// Goes to `rip`, by the link, if there is one.
   @inline(__always) func chain(_ o: OpRef, _ rip: UInt64) -> UInt {
-    if isLinked(o, rip), let block = o.pointee.link { return enter(block, rip, o) }
+    if let block = linked(o, rip) { return enter(block, rip, o) }
     return Handlers.seek(raw, o, rip)
   }
 
   /// Where the block at `rip` is remembered.
-  @inline(__always) func jumpEntry(_ rip: UInt64) -> UnsafeMutablePointer<JumpEntry> {
-    let index = Int(truncatingIfNeeded: rip ^ rip &>> 12) & (Layout.jumpEntries - 1)
-    return (raw + Layout.jumps).assumingMemoryBound(to: JumpEntry.self) + index
+  @inline(__always)
+  func jumpEntry(_ rip: UInt64) -> UnsafeMutablePointer<UnsafeMutablePointer<Block>?> {
+    let index = Int(truncatingIfNeeded: rip ^ rip &>> 14) & (Layout.jumpEntries - 1)
+    return (raw + Layout.jumps).assumingMemoryBound(to: UnsafeMutablePointer<Block>?.self) + index
   }
 
   /// The block at `rip`, if it was run in this world before.
   @inline(__always) func knownBlock(_ rip: UInt64) -> UnsafeMutablePointer<Block>? {
-    let known = jumpEntry(rip)
-    guard known.pointee.rip == rip, known.pointee.world == s.pointee.world else { return nil }
-    return known.pointee.block
+    guard let block = jumpEntry(rip).pointee, block.pointee.isAt(rip, s.pointee.world) else {
+      return nil
+    }
+    return block
   }
 }
 
 extension Block {
+  /// Whether this is what lies at `rip` in `world`.
+  @inline(__always) func isAt(_ rip: UInt64, _ world: UInt64) -> Bool {
+    self.rip == rip && self.world == world
+  }
+
   /// Whether nobody wrote to the code since it was decoded. Not for the scratch block.
   @inline(__always) var isFresh: Bool {
     generation == code.unsafelyUnwrapped.pointee.generation.load(ordering: .relaxed)
@@ -86,7 +94,7 @@ extension Block {
 extension Handlers {
   /// Calls the handler of an operation that has none that goes on by itself.
   static let alone: Threaded = { raw, op in
-    CPU(raw: raw).done(op.op, op.op.pointee.body(raw, op))
+    CPU(raw: raw).done(op.op, op.op.pointee.run(raw, op))
   }
   /// The end of a block that no jump ends.
   static let goOn: Threaded = { raw, op in

@@ -31,16 +31,14 @@ extension CPU {
         block = found
         if environment.blocks.clearings != clearings { wanting = nil }
         if found.pointee.code != nil {
-          jumpEntry(rip).pointee = JumpEntry(rip: rip, world: s.pointee.world, block: found)
+          found.pointee.rip = rip
+          found.pointee.world = s.pointee.world
+          jumpEntry(rip).pointee = found
         } else {
           wanting = nil
         }
       }
-      if let from = wanting {
-        from.pointee.link = block
-        from.pointee.linkWorld = s.pointee.world
-        from.pointee.disp = rip
-      }
+      if let from = wanting { from.pointee.link = block }
       let isKept = block.pointee.code != nil
       let result = run(block, rip)
       wanting = isKept && result & Next.mask == UInt(Next.link) ? Self.op(result) : nil

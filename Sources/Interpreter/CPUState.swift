@@ -7,15 +7,12 @@ import Synchronization
 struct Op {
   /// What executes it and goes on with the operation behind it.
   var go: Threaded
-  /// What executes it alone, for `Handlers.alone` to call.
-  var body: Handler
+  /// What executes it alone, for `Handlers.alone` to call; of a jump, where it led before.
+  private var other: UInt
   /// The immediate operand, or the distance of a relative branch from the block's start.
   var imm: UInt64 = 0
-  /// The displacement of the memory operand; of a linked jump, RIP of the block that `link` is.
+  /// The displacement of the memory operand.
   var disp: UInt64 = 0
-  /// Where the jump led before, in the world of `linkWorld`: see ``CPU/chain(_:_:)``.
-  var link: UnsafeMutablePointer<Block>?
-  var linkWorld: UInt64 = 0
   var reg: UInt8 = 0
   var rm: UInt8 = 0
   var base = Layout.zeroRegister
@@ -50,16 +47,31 @@ struct Op {
 
   init(run: Handler) {
     go = Handlers.alone
-    body = run
+    other = UInt(bitPattern: unsafeBitCast(run, to: OpaquePointer.self))
   }
 
   /// What executes it where that needs no speed.
   var run: Handler {
-    get { body }
+    @inline(__always) get { unsafeBitCast(other, to: Handler.self) }
     set {
-      body = newValue
+      other = UInt(bitPattern: unsafeBitCast(newValue, to: OpaquePointer.self))
       go = Handlers.alone
     }
+  }
+
+  /// What executes a jump, which keeps the block that it led to.
+  var jump: Threaded {
+    get { go }
+    set {
+      other = 0
+      go = newValue
+    }
+  }
+
+  /// The block that the jump led to the last time; it may be another's by now, so look who it is.
+  var link: UnsafeMutablePointer<Block>? {
+    @inline(__always) get { UnsafeMutablePointer(bitPattern: other) }
+    set { other = UInt(bitPattern: newValue) }
   }
 }
 
@@ -104,9 +116,9 @@ enum Layout {
   static let physical = executable + executableEntries * 32
   static let physicalEntries = 256
   static let jumps = physical + physicalEntries * 32
-  static let jumpEntries = 8192
+  static let jumpEntries = 16384
   /// One bit for the hash of each linear page that code was fetched from.
-  static let executed = jumps + jumpEntries * 32
+  static let executed = jumps + jumpEntries * 8
   static let executedBytes = 4096
   /// The latest worlds, looked up where one is left for another.
   static let worlds = executed + executedBytes
@@ -181,14 +193,6 @@ struct PhysicalEntry {
   var flags: UInt64 = 0
 }
 
-/// Where code at `rip` was found in the world of `world`.
-struct JumpEntry {
-  var rip: UInt64 = 0
-  var world: UInt64 = 0
-  var block: UnsafeMutablePointer<Block>?
-  var unused: UInt64 = 0
-}
-
 /// What makes the way from RIP to a block: a mode, translations, CS.
 struct World {
   var stamp: UInt64 = 0
@@ -198,7 +202,8 @@ struct World {
   var number: UInt64 = 0
 }
 
-/// A run of decoded operations that ends with a jump, or with the operation that only goes on.
+/// A run of decoded operations. It is entered at its start, may be left by conditional jumps, and
+/// ends with another jump or with the operation that only goes on.
 struct Block {
   var ops: OpRef
   var code: UnsafeMutablePointer<CodePage>?
@@ -207,8 +212,11 @@ struct Block {
   var key: UInt64
   /// Bytes of code.
   var length: UInt64
-  /// Instructions.
+  /// Instructions, at most.
   var count: Int64
+  /// RIP and the ``World`` in which it was found there the last time; world 0 for never.
+  var rip: UInt64 = 0
+  var world: UInt64 = 0
 }
 
 /// Why the loop ends.

@@ -11,7 +11,7 @@ extension Decoder {
     case 0x60...0x6F: return decodeSixty(opcode, o)
     case 0x70...0x7F:
       decodeConditionalJump(o, opcode & 15, short: true)
-      return true
+      return false
     case 0x80...0x8F: return decodeEighty(opcode, o)
     case 0x90...0x9F: return decodeNinety(opcode, o)
     case 0xA0...0xAF: return decodeA(opcode, o)
@@ -347,7 +347,7 @@ extension Decoder {
     case 0xE0...0xE3:
       readTarget(o, short: true)
       o.pointee.aux = opcode
-      o.pointee.go = Handlers.loop
+      o.pointee.jump = Handlers.loop
     case 0xE4...0xE7, 0xEC...0xEF:
       o.pointee.size = opcode & 1 == 0 ? 0 : min(2, operandSize)
       o.pointee.aux = opcode < 0xE8 ? 1 : 0
@@ -355,10 +355,10 @@ extension Decoder {
       o.pointee.run = opcode & 2 == 0 ? Handlers.input : Handlers.output
     case 0xE8:
       readTarget(o, short: false)
-      o.pointee.go = Handlers.call(operandSize)
+      o.pointee.jump = Handlers.call(operandSize)
     case 0xE9, 0xEB:
       readTarget(o, short: opcode == 0xEB)
-      o.pointee.go = Handlers.jump
+      o.pointee.jump = Handlers.jump
     default:
       if codeSize == 3 { return true }
       readFarPointer(o)

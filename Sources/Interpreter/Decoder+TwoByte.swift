@@ -29,7 +29,6 @@ extension Decoder {
       prefer(o, Handlers.conditionalMove(opcode & 15, memory: isMemory, operandSize))
     case 0x80...0x8F:
       decodeConditionalJump(o, opcode & 15, short: false)
-      return true
     case 0x90...0x9F:
       readModRM(o, 0)
       o.pointee.size = 0

@@ -46,7 +46,7 @@ struct Decoder {
         position = before
         break
       }
-      if outcome == .ends { fuse(ops + count, isFirst: count == 0) }
+      fuse(ops + count, isFirst: count == 0)
       count += 1
       if outcome == .ends { break }
     }
@@ -70,18 +70,19 @@ struct Decoder {
     o.pointee.size = size
   }
 
-  /// Jcc.
+  /// Jcc. The block goes on with what follows one that does not jump.
   mutating func decodeConditionalJump(_ o: OpRef, _ condition: UInt8, short: Bool) {
     readTarget(o, short: short)
-    o.pointee.flags |= Op.conditionalJump
+    // With LOCK it is none.
+    if !hasLock { o.pointee.flags |= Op.conditionalJump }
     o.pointee.aux = condition
-    o.pointee.go = Handlers.jcc(condition)
+    o.pointee.jump = Handlers.jcc(condition)
   }
 
   /// The operation behind a block's last one: goes on at what follows.
   static func finish(_ op: OpRef, at position: Int) {
     op.initialize(to: Op(run: Handlers.nothing))
-    op.pointee.go = Handlers.goOn
+    op.pointee.jump = Handlers.goOn
     op.pointee.start = UInt16(truncatingIfNeeded: position)
     op.pointee.end = UInt16(truncatingIfNeeded: position)
   }

@@ -160,7 +160,7 @@ extension CPU {
       if taken && !isInsideLimit(target(o)) { return say(o, protectionFault()) }
       self[1] = mask == 0xFFFF ? self[1] & ~0xFFFF | count : count
     }
-    return taken ? chain(o, target(o)) : chain(o + 1, nextRip(o))
+    return taken ? chain(o, target(o)) : go(o)
   }
 
   fileprivate func pushAll(_ o: OpRef) -> Int {

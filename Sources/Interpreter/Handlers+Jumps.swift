@@ -13,14 +13,13 @@ extension CPU {
   }
 
   @inline(__always) func jcc(_ o: OpRef, _ code: UInt8) -> UInt {
-    // What is behind the last instruction of a block goes on at the next one.
-    condition(code) ? chain(o, target(o)) : chain(o + 1, nextRip(o))
+    condition(code) ? chain(o, target(o)) : go(o)
   }
   @inline(__always) func jumpRelative(_ o: OpRef) -> UInt { chain(o, target(o)) }
 
   @inline(__always) func callRelative<W: Word>(_ o: OpRef, _ width: W.Type) -> UInt {
     let rip = target(o)
-    guard isLinked(o, rip), let block = o.pointee.link, pushFast(W(truncatingIfNeeded: nextRip(o)))
+    guard let block = linked(o, rip), pushFast(W(truncatingIfNeeded: nextRip(o)))
     else { return Handlers.slowCall(raw, o, W.self) }
     return enter(block, rip, o)
   }

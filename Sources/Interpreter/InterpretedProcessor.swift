@@ -208,7 +208,7 @@ public final class InterpretedProcessor: Processor, @unchecked Sendable {
     get { environment.cpuid }
     set { environment.cpuid = newValue }
   }
-  /// How many instructions were run, counted by whole blocks.
+  /// How many instructions were run, at most: counted by whole blocks.
   public var executedInstructions: UInt64 { cpu.s.pointee.executed }
 
   /// Runs at most `count` instructions, one by one; for tests.

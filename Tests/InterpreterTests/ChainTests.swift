@@ -98,4 +98,27 @@ import Testing
       }
     }
   }
+
+  /// LOCK before a conditional jump is #UD, also behind a comparison.
+  @Test func lockedJumpsBehindComparisonsFault() throws {
+    let rig = try Rig()
+    // cmp eax, eax; lock jz +0; hlt
+    rig.long([0x39, 0xC0, 0xF0, 0x74, 0x00, 0xF4])
+    #expect(runToHalt(rig).rip != Rig.code + 6)
+    #expect(rig.halted == 6)
+  }
+
+  /// What follows a conditional jump that does not jump runs in the same block, and from outside.
+  @Test func blocksGoOnBehindJumpsThatAreNotTaken() throws {
+    let rig = try Rig()
+    // xor eax, eax; mov ecx, 10; 1: test ecx, 1; jz 2f; add eax, ecx; 2: dec ecx; jnz 1b; hlt
+    rig.long([
+      0x31, 0xC0, 0xB9, 10, 0, 0, 0, 0xF7, 0xC1, 1, 0, 0, 0, 0x74, 0x02, 0x01, 0xC8, 0xFF, 0xC9,
+      0x75, 0xF2, 0xF4,
+    ])
+    for _ in 0..<3 {
+      rig.set { $0.rip = Rig.code }
+      #expect(runToHalt(rig).rax == 25)
+    }
+  }
 }
