@@ -7,7 +7,7 @@ import Synchronization
 /// Keys are told in `InputHub+Keys.swift`, the pointer in `InputHub+Pointer.swift`, typing in
 /// `InputHub+Typing.swift`.
 ///
-/// Lock order: the typing lock, then the hub's, then ``I8042``'s; the monitor comes last.
+/// Lock order: the typing lock, then the hub's, then ``I8042``'s or ``USBTablet``'s; the monitor comes last.
 public final class InputHub: @unchecked Sendable {
   // SAFETY: everything mutable is in `state`, or guarded by `monitor` where noted.
   struct State {
@@ -18,6 +18,7 @@ public final class InputHub: @unchecked Sendable {
   }
 
   let controller: I8042
+  private let tablet: USBTablet?
   let pace: TypingPace
   let state = Mutex(State())
   /// One text is typed at a time.
@@ -28,9 +29,13 @@ public final class InputHub: @unchecked Sendable {
 
   /// - Parameters:
   ///   - controller: the guest's keyboard and mouse.
+  ///   - tablet: gets the pointer instead of the mouse once the guest has set it up.
   ///   - pace: how fast text is typed.
-  public init(_ controller: I8042, pace: TypingPace = TypingPace()) {
+  public init(
+    _ controller: I8042, tablet: USBTablet? = nil, pace: TypingPace = TypingPace()
+  ) {
     self.controller = controller
+    self.tablet = tablet
     self.pace = pace
     controller.setKeyboardReadHandler { [weak self] in self?.keyboardWasRead() }
   }
@@ -120,6 +125,12 @@ public final class InputHub: @unchecked Sendable {
   public var ignoredKeys: UInt64 { state.withLock { $0.keys.ignored } }
 
   private func move(_ motion: Pointer.Motion) {
+    if let tablet, tablet.isInUse, let position = motion.position {
+      return tablet.point(
+        x: position.x * USBTablet.range / max(1, position.width - 1),
+        y: position.y * USBTablet.range / max(1, position.height - 1),
+        wheel: motion.wheel, pan: motion.pan, buttons: motion.buttons)
+    }
     controller.moveMouse(
       right: motion.right, down: motion.down, wheel: motion.wheel, buttons: motion.buttons)
   }

@@ -23,12 +23,18 @@ struct Pointer: Sendable, Equatable {
     var right = 0
     var down = 0
     var wheel = 0
+    /// Detents of the horizontal wheel, to the right.
+    var pan = 0
     var buttons: MouseButtons = []
+    /// Where the pointer is now; nil where it never was anywhere.
+    var position: Position?
   }
 
   /// Bits of RFB's button mask that are no buttons: the wheel.
   private static let wheelUp: UInt16 = 1 << 3
   private static let wheelDown: UInt16 = 1 << 4
+  private static let wheelLeft: UInt16 = 1 << 5
+  private static let wheelRight: UInt16 = 1 << 6
 
   private var last: Position?
   private var buttons: [UInt64: UInt16] = [:]
@@ -48,14 +54,18 @@ struct Pointer: Sendable, Equatable {
     let turned = mask & ~before
     if turned & Self.wheelUp != 0 { motion.wheel -= 1 }
     if turned & Self.wheelDown != 0 { motion.wheel += 1 }
-    return motion == Motion(buttons: held) ? nil : motion
+    if turned & Self.wheelLeft != 0 { motion.pan -= 1 }
+    if turned & Self.wheelRight != 0 { motion.pan += 1 }
+    if motion == Motion(buttons: held) { return nil }
+    motion.position = position
+    return motion
   }
 
   /// `viewer` left. Its buttons go up where nobody else holds them.
   mutating func remove(viewer: UInt64) -> Motion? {
     let held = union
     guard buttons.removeValue(forKey: viewer) != nil else { return nil }
-    return union == held ? nil : Motion(buttons: union)
+    return union == held ? nil : Motion(buttons: union, position: last)
   }
 
   private var union: MouseButtons {
