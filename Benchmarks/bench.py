@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Measures Porthole beside QEMU in one run and prints a table; BENCH_JSON=file keeps the rows.
 
-Every row is the median of several runs. QEMU is Debian's with `-accel kvm -cpu qemu64`.
+Every row is the median of several runs. QEMU is Debian's with `-accel kvm -cpu qemu64`, and with
+`-accel tcg` beside the engine in software: the instruction mixes and the start of a kernel.
 """
 
 import argparse
@@ -226,7 +227,7 @@ def measure_mixes(kind, binary, image, runs):
     the same floppy disk, whose guest counts and times itself."""
     if kind == "porthole":
         command = [binary, "run", "--floppy", image, "--engine", "software", "--memory",
-                   f"{MEMORY_MIB}M", "--vnc", "none", "--serial", "stdio",
+                   f"{MEMORY_MIB}M", "--vnc", "none", "--serial", "stdio", "--debug-exit",
                    "--name", f"bench-{os.getpid()}"]
     else:
         command = [binary, "-accel", "tcg", "-m", str(MEMORY_MIB), "-display", "none", "-nodefaults",
@@ -244,6 +245,42 @@ def measure_mixes(kind, binary, image, runs):
                 values.setdefault((line[0], line[1]), []).append(float(line[2]))
     return {f"{MODES[mode]}, {mix} mix": ("M insn/s", statistics.median(values[mode, mix]))
             for mode in MODES for mix in MIXES}
+
+
+def medium(name):
+    """A boot medium of the end-to-end tests, where they made it already."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    path = os.path.join(cache, "porthole", "media", name)
+    return path if os.path.exists(path) else None
+
+
+def measure_boot(kind, binary, kernel, initrd, runs):
+    """Seconds from process start to the first program of a Linux kernel that is booted straight."""
+    common = ["--kernel", kernel, "--initrd", initrd, "--append", "console=ttyS0"]
+    if kind == "porthole":
+        command = [binary, "run", "--engine", "software", "--memory", "256M", "--vnc", "none",
+                   "--serial", "stdio", "--name", f"bench-{os.getpid()}", *common]
+    else:
+        command = [binary, "-accel", "tcg", "-m", "256", "-display", "none", "-nodefaults",
+                   "-serial", "stdio", "-no-reboot", *(word.replace("--", "-") for word in common)]
+    times = []
+    for _ in range(runs):
+        started = time.monotonic()
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=subprocess.DEVNULL)
+        output = b""
+        while b"Run /init as init process" not in output:
+            wait = 120 - (time.monotonic() - started)
+            ready = wait > 0 and select.select([process.stdout], [], [], wait)[0]
+            piece = os.read(process.stdout.fileno(), 4096) if ready else b""
+            if not piece:
+                process.kill()
+                raise RuntimeError(f"{kind}: the kernel did not come to its init: {output[-500:]!r}")
+            output += piece
+        times.append(time.monotonic() - started)
+        process.terminate()
+        process.wait(10)
+    return {"start of a Linux kernel to its init": ("s", statistics.median(times))}
 
 
 def exit_rows(program):
@@ -279,6 +316,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--porthole", required=True, help="the porthole binary")
     parser.add_argument("--exits", help="the exit benchmark's binary")
+    parser.add_argument("--kernel", default=medium("vmlinuz-cloud-amd64"),
+                        help="a 64-bit Linux kernel, booted in software (the end-to-end tests')")
+    parser.add_argument("--initrd", default=medium("initramfs-amd64.cpio"),
+                        help="an initramfs with an init for it (the end-to-end tests')")
     parser.add_argument("--alone", action="store_true", help="without QEMU")
     parser.add_argument("--quick", action="store_true", help="fewer repetitions")
     arguments = parser.parse_args()
@@ -293,6 +334,11 @@ def main():
         ours |= measure_mixes("porthole", arguments.porthole, images["mixes"], runs)
         if qemu:
             theirs |= measure_mixes("qemu", qemu, images["mixes"], runs)
+        if arguments.kernel and arguments.initrd:
+            ours |= measure_boot("porthole", arguments.porthole, arguments.kernel,
+                                 arguments.initrd, runs)
+            if qemu:
+                theirs |= measure_boot("qemu", qemu, arguments.kernel, arguments.initrd, runs)
     rows = [{"row": name, "unit": unit, "porthole": value,
              "qemu": theirs[name][1] if name in theirs else None}
             for name, (unit, value) in ours.items()]
