@@ -112,6 +112,8 @@ extension CPU {
     case 0xC000_0101: return segment(.gs).pointee.hiddenBase
     case 0xC000_0102: return s.pointee.kernelGSBase
     case 0xC000_0103: return s.pointee.tscAux
+    // HWCR: the TSC counts at the frequency of P0 (AMD APM vol. 2, appendix A).
+    case 0xC001_0015: return 1 << 24
     case 0xC001_0000...0xC001_FFFF: return 0
     default: return nil
     }
