@@ -62,7 +62,7 @@ check_swift
 case $purpose in
   run) wanted=("${build_packages[@]}") ;;
   test) wanted=("${build_packages[@]}" "${test_packages[@]}") ;;
-  bench) wanted=("${build_packages[@]}" python3) ;;
+  bench) wanted=("${build_packages[@]}" python3 debian-archive-keyring) ;;
   *) complain "usage: $0 run|test|bench" ;;
 esac
 

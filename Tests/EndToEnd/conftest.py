@@ -95,7 +95,7 @@ def media():
     def path(name):
         result = subprocess.run(
             [sys.executable, os.path.join(HERE, "media/build.py"), name],
-            capture_output=True, text=True, timeout=120)
+            capture_output=True, text=True, timeout=300)
         assert result.returncode == 0, result.stdout + result.stderr
         return result.stdout.split(":")[0]
     return path

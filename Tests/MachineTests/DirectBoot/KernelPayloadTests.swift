@@ -49,7 +49,7 @@ import Testing
   }
 
   @Test(arguments: payloads) func aWrongSizeOrDamageIsNoticed(_ payload: [UInt8]) {
-    for wrong in [UInt32(0), 359, 361, 1 << 30 + 1] {
+    for wrong in [0, 359, 361, 1 << 30 + 1] as [UInt32] {
       var bad = payload
       bad.setField(wrong, at: bad.count - 4)
       #expect(KernelPayload.unpack(bad[...]) == nil, "\(wrong)")
