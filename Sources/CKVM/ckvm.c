@@ -86,7 +86,8 @@ static void kicked(int signal) {
   (void)signal;
   uint8_t *flag = exit_flag;
   was_kicked = true;
-  if (flag) __atomic_store_n(flag, 1, __ATOMIC_SEQ_CST);
+  // Other bits of that byte may be others' requests.
+  if (flag) __atomic_fetch_or(flag, 1, __ATOMIC_SEQ_CST);
 }
 
 bool ckvm_take_kick(void) {

@@ -91,10 +91,11 @@ extension CPU {
   @inline(never)
   private func lookUp() -> Leave {
     if s.pointee.attention.pointee.load(ordering: .relaxed) != 0 {
-      let bits = s.pointee.attention.pointee.load(ordering: .acquiring)
-      s.pointee.attention.pointee.bitwiseAnd(
+      // Seen and cleared at once: a bit that comes in between is not lost.
+      let bits = s.pointee.attention.pointee.bitwiseAnd(
         ~(PageChange.moved | PageChange.dirtyTaken | Attention.interrupt),
-        ordering: .sequentiallyConsistent)
+        ordering: .sequentiallyConsistent
+      ).oldValue
       if bits & PageChange.moved != 0 {
         dropWindowWrites()
         flushPhysical()
