@@ -349,7 +349,9 @@ extension CPU {
   func flushPage(_ linear: UInt64) {
     let index = Int(truncatingIfNeeded: linear &>> 12) & (Layout.tlbEntries - 1)
     for set in 0..<Layout.tlbSets {
-      entries[set * Layout.tlbEntries + index] = TLBEntry()
+      let entry = entries + (set * Layout.tlbEntries + index)
+      // One that was not filled stays as it is, so that filling it is still noted.
+      if entry.pointee.physical != TLBEntry.empty { entry.pointee = TLBEntry() }
     }
     if s.pointee.largePages {
       forEachEntry {
