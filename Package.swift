@@ -4,10 +4,13 @@ import PackageDescription
 let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
 
 // The handlers of the interpreter are a few instructions each. Those that differ only in a width or
-// an operation are otherwise merged to one that calls the difference through a pointer, and each
-// would make a frame.
+// an operation are otherwise merged to one that calls the difference through a pointer, each makes a
+// frame, and the small ones are inlined into C thunks, where the host's arithmetic stays a call.
 let separateHandlers: [SwiftSetting] = [
-  .unsafeFlags(["-Xllvm", "-swiftmergefunc-threshold=0", "-Xcc", "-fomit-frame-pointer"])
+  .unsafeFlags([
+    "-Xllvm", "-swiftmergefunc-threshold=0", "-Xllvm", "-sil-inline-trivial-function-threshold=0",
+    "-Xcc", "-fomit-frame-pointer",
+  ])
 ]
 
 let package = Package(

@@ -15,13 +15,17 @@ final class BlockCache {
   private let table: UnsafeMutablePointer<UnsafeMutablePointer<Block>?>
   /// Room for one instruction that is decoded anew each time, and its end.
   let scratch: UnsafeMutablePointer<Block>
+  /// Instructions that cross a page, each at a place that its RIP chooses, and their operations.
+  private let crossings: UnsafeMutablePointer<Crossing>
+  private let crossingOperations: OpRef
+  private static let crossingCount = 2048
   private var usedOps = 4
   private var usedBlocks = 1
   /// How often everything was forgotten.
   private(set) var clearings = 0
 
   init() {
-    // Each operation in a cache line of its own.
+    // The low bits of an operation's address say what it said: see `Next.mask`.
     ops = UnsafeMutableRawPointer.allocate(
       byteCount: Self.opCapacity * MemoryLayout<Op>.stride, alignment: 64
     ).bindMemory(to: Op.self, capacity: Self.opCapacity)
@@ -29,6 +33,12 @@ final class BlockCache {
     table = .allocate(capacity: Self.tableSize)
     table.initialize(repeating: nil, count: Self.tableSize)
     scratch = blocks
+    crossings = .allocate(capacity: Self.crossingCount)
+    crossings.initialize(
+      repeating: Crossing(
+        block: Block(ops: ops, code: nil, generation: 0, key: 0, length: 0, count: 1),
+        first: nil, second: nil, generations: (0, 0)), count: Self.crossingCount)
+    crossingOperations = .allocate(capacity: Self.crossingCount * 2)
     scratch.initialize(
       to: Block(ops: ops, code: nil, generation: 0, key: 0, length: 0, count: 1))
   }
@@ -37,6 +47,8 @@ final class BlockCache {
     ops.deallocate()
     blocks.deallocate()
     table.deallocate()
+    crossings.deallocate()
+    crossingOperations.deallocate()
   }
 
   /// Whether another block may not find room.
@@ -69,6 +81,16 @@ final class BlockCache {
     else { return nil }
     return block
   }
+
+  private func crossingIndex(_ rip: UInt64) -> Int {
+    Int(truncatingIfNeeded: rip >> 12 ^ rip >> 23) & (Self.crossingCount - 1)
+  }
+  /// The place of the instruction at `rip` that crosses a page.
+  func crossing(_ rip: UInt64) -> UnsafeMutablePointer<Crossing> {
+    crossings + crossingIndex(rip)
+  }
+  /// The place of its two operations.
+  func crossingOps(_ rip: UInt64) -> OpRef { crossingOperations + crossingIndex(rip) * 2 }
 
   /// Where the next block's operations go.
   var nextOps: OpRef { ops + usedOps }

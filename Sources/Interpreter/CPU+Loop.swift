@@ -240,7 +240,8 @@ extension CPU {
     }
     guard let page = executable(linear) else { return nil }
     let inside = linear & 4095
-    guard !single, let base = page.pointee.base, let code = page.pointee.code, inside < 4080,
+    if !single, inside > 4096 - 16, let known = knownCrossing(rip) { return known }
+    guard !single, let base = page.pointee.base, let code = page.pointee.code,
       limit - rip >= 4096 - inside
     else { return decodeScratch(rip, linear, limit) }
     let cache = environment.blocks
@@ -262,7 +263,7 @@ extension CPU {
       cpu: self)
     let ops = cache.nextOps
     let count = decoder.decodeBlock(ops)
-    guard count > 0 else { return decodeScratch(rip, linear, limit) }
+    guard count > 0 else { return decodeScratch(rip, linear, limit, keeps: true) }
     let wasMarked = code.pointee.chunks.load(ordering: .relaxed) != 0
     code.pointee.mark(from: Int(inside), through: Int(inside) + decoder.position - 1)
     if !wasMarked, let physical = translate(linear, writing: false, user: isUser, fetching: true) {
@@ -281,7 +282,7 @@ extension CPU {
 
   /// Decodes one instruction that may cross a page, meet the limit or lie in a device's memory.
   private func decodeScratch(
-    _ rip: UInt64, _ linear: UInt64, _ limit: UInt64
+    _ rip: UInt64, _ linear: UInt64, _ limit: UInt64, keeps: Bool = false
   ) -> UnsafeMutablePointer<Block>? {
     let cache = environment.blocks
     if environment.stubs.isFull {
@@ -323,6 +324,10 @@ extension CPU {
     cache.scratch.pointee.code = nil
     cache.scratch.pointee.ops = ops
     cache.scratch.pointee.count = 1
+    let inside = 4096 - Int(truncatingIfNeeded: linear & 4095)
+    if keeps && inside < decoder.position {
+      keepCrossing(rip, linear, UnsafePointer(bytes), decoder.position, inside)
+    }
     return cache.scratch
   }
 }

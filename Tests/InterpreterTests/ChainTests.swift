@@ -121,4 +121,24 @@ import Testing
       #expect(runToHalt(rig).rax == 25)
     }
   }
+
+  /// MOV EAX with its immediate in the next page: found again, and anew when either page changes.
+  @Test func instructionsAcrossPagesFollowTheirBytes() throws {
+    let rig = try Rig()
+    // mov byte [8001h], 5; jmp 7FFEh
+    rig.long([0xC6, 0x04, 0x25, 0x01, 0x80, 0, 0, 5, 0xE9, 0xF1, 0x03, 0, 0])
+    rig.space.write(0x7FFE, bytes: [0xB8, 1, 0, 0, 0, 0xF4])
+    func run(from start: UInt64) -> UInt64 {
+      rig.set {
+        $0.rip = start; $0.rax = 0
+      }
+      return runToHalt(rig).rax
+    }
+    for _ in 0..<3 { #expect(run(from: 0x7FFE) == 1) }
+    rig.space.write(0x8000, bytes: [2])
+    for _ in 0..<3 { #expect(run(from: 0x7FFE) == 0x201) }
+    rig.space.write(0x7FFF, bytes: [7])
+    for _ in 0..<3 { #expect(run(from: 0x7FFE) == 0x207) }
+    for _ in 0..<3 { #expect(run(from: Rig.code) == 0x5_0207) }
+  }
 }
