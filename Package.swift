@@ -55,7 +55,7 @@ let package = Package(
       ],
       swiftSettings: strict),
     .executableTarget(
-      name: "ExitBenchmark", dependencies: ["CKVM", "KVMEngine"],
+      name: "ExitBenchmark", dependencies: ["CKVM", "KVMEngine", "Interpreter"],
       path: "Benchmarks/ExitBenchmark", swiftSettings: strict),
     // Tests.
     .target(

@@ -91,17 +91,19 @@ extension CPU {
   @inline(never)
   private func lookUp() -> Leave {
     if s.pointee.attention.pointee.load(ordering: .relaxed) != 0 {
-      // Seen and cleared at once: a bit that comes in between is not lost.
-      let bits = s.pointee.attention.pointee.bitwiseAnd(
-        ~(PageChange.moved | PageChange.dirtyTaken | Attention.interrupt),
-        ordering: .sequentiallyConsistent
-      ).oldValue
+      let bits = s.pointee.attention.pointee.load(ordering: .acquiring)
+      // Before the bit is taken: another processor waits for that.
+      if bits & PageChange.tablesMarked != 0 { dropDirectWrites() }
+      // Only what was seen is cleared: a bit that comes in between is not lost.
+      s.pointee.attention.pointee.bitwiseAnd(
+        ~(bits & (PageChange.all | Attention.interrupt)), ordering: .sequentiallyConsistent)
       if bits & PageChange.moved != 0 {
         dropWindowWrites()
         flushPhysical()
         flushTLB()
       }
       if bits & PageChange.dirtyTaken != 0 { dropWindowWrites() }
+      if bits & PageChange.tableWritten != 0 { environment.userEngine?.machine.tables.dropAll() }
       if bits & Attention.interrupt != 0 { s.pointee.slow |= Slow.pendingInterrupt }
       if bits & Attention.exit != 0 { return .kicked }
     }
@@ -124,6 +126,11 @@ extension CPU {
     }
     let single = s.pointee.slow & (Slow.singleStep | Slow.budget) != 0
     if isShadowed || single { return step() }
+    if s.pointee.slow & Slow.user != 0 {
+      if s.pointee.userHold <= 0 { return .user }
+      s.pointee.userHold -= 1
+      return step()
+    }
     return s.pointee.slow == 0 ? .none : runBlock()
   }
 
@@ -208,6 +215,7 @@ extension CPU {
       let physical = translate(linear, writing: false, user: isUser, fetching: true)
     else { return nil }
     noteExecuted(linear)
+    let isUserPage = s.pointee.endedUser
     let found = physicalPage(physical & ~4095)
     guard let base = found.pointee.base else {
       // Code in a device's memory: fetched into the page of nobody.
@@ -216,6 +224,11 @@ extension CPU {
       entry.pointee.code = nil
       entry.pointee.stamp = physical & ~4095
       return entry
+    }
+    if isUserPage && s.pointee.hasUserEngine {
+      // Native user code may have written here unseen: what was decoded before counts no more.
+      found.pointee.code?.pointee.noteWrite(from: 0, through: 4095)
+      s.pointee.decodesUserPages = true
     }
     entry.pointee.tag = page
     entry.pointee.stamp = s.pointee.stamp
@@ -238,10 +251,11 @@ extension CPU {
       _ = protectionFault()
       return nil
     }
+    if single { return decodeScratch(rip, linear, limit) }
     guard let page = executable(linear) else { return nil }
     let inside = linear & 4095
-    if !single, inside > 4096 - 16, let known = knownCrossing(rip) { return known }
-    guard !single, let base = page.pointee.base, let code = page.pointee.code,
+    if inside > 4096 - 16, let known = knownCrossing(rip) { return known }
+    guard let base = page.pointee.base, let code = page.pointee.code,
       limit - rip >= 4096 - inside
     else { return decodeScratch(rip, linear, limit) }
     let cache = environment.blocks

@@ -1,3 +1,5 @@
+import Synchronization
+
 /// The mode that control registers, flags and CS make, and what follows from it.
 extension CPU {
   /// Recomputes what depends on CR0, EFER, RFLAGS.VM and AC, CS, SS and the privilege.
@@ -20,6 +22,7 @@ extension CPU {
     s.pointee.ripMask = UInt64.max &>> (s.pointee.is64 ? 0 : (cs.pointee.isBig ? 32 : 48))
     for number in UInt8(0)..<6 { updateSegment(Seg.offset(number)) }
     updateTLBSet()
+    if s.pointee.hasUserEngine { chooseUserEngine() }
     updateStamp()
   }
 
@@ -33,6 +36,20 @@ extension CPU {
       set = s.pointee.cr4 & Bits.smap != 0 && overrides ? 2 : 0
     }
     s.pointee.tlb = raw + Layout.tlb + set * Layout.tlbEntries * 32
+  }
+
+  /// Whether the user engine runs the code of the mode: 64-bit user code, without what KVM does not
+  /// enforce in ring 3 (CR0.TS and EM), breakpoints, or the right to change IF.
+  private func chooseUserEngine() {
+    let isUser =
+      s.pointee.is64 && s.pointee.cpl == 3 && s.pointee.cr0 & (Bits.ts | Bits.em) == 0
+      && s.pointee.dr7 & 0xFF == 0 && s.pointee.eflags & RFlag.privilege != RFlag.privilege
+    if isUser { s.pointee.slow |= Slow.user } else { s.pointee.slow &= ~Slow.user }
+    guard !isUser && s.pointee.cpl == 3, let engine = environment.userEngine else { return }
+    let runs = engine.machine.userRuns.load(ordering: .sequentiallyConsistent)
+    guard runs != s.pointee.seenUserRuns else { return }
+    s.pointee.seenUserRuns = runs
+    newGeneration()
   }
 
   func updateStamp() {

@@ -123,6 +123,7 @@ extension CPU {
           return pageFault(linear, Cause.present, writing: writing, user: user, fetching: fetching)
         }
         mark(at, entry, Entry.accessed | (writing ? Entry.dirty : 0), 8)
+        s.pointee.endedUser = rights & Entry.user != 0
         let mask = (UInt64(1) << (12 + 9 * level)) - 1
         if level > 0 {
           s.pointee.largePages = true

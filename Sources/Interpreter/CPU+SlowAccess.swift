@@ -83,6 +83,9 @@ extension CPU {
     else { return nil }
     let page = physicalPage(found & ~4095)
     guard let base = page.pointee.base, page.pointee.flags & 1 != 0 else { return nil }
+    if page.pointee.code?.pointee.tableLevels.load(ordering: .relaxed) != 0 {
+      noteTableChange(page, inside, size, found, value: nil)
+    }
     noteStore(page, inside, size, found)
     return base + inside
   }
@@ -186,6 +189,9 @@ extension CPU {
     }
     let inside = Int(truncatingIfNeeded: address & 4095)
     let p = base + inside
+    if page.pointee.code?.pointee.tableLevels.load(ordering: .relaxed) != 0 {
+      noteTableChange(page, inside, size, address, value: value)
+    }
     switch size {
     case 1: p.storeBytes(of: UInt8(truncatingIfNeeded: value), as: UInt8.self)
     case 2: p.storeBytes(of: UInt16(truncatingIfNeeded: value), as: UInt16.self)
@@ -264,7 +270,8 @@ extension CPU {
     if !writing {
       entry.pointee.readTag = linearPage
     } else if page.pointee.flags & 1 != 0,
-      page.pointee.code?.pointee.chunks.load(ordering: .relaxed) == 0
+      page.pointee.code?.pointee.chunks.load(ordering: .relaxed) == 0,
+      page.pointee.code?.pointee.tableLevels.load(ordering: .relaxed) == 0
     {
       if page.pointee.flags & 2 != 0 { environment.memory.noteWindowWrite(physicalPageAddress) }
       entry.pointee.writeTag = linearPage

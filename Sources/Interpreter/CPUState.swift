@@ -220,7 +220,9 @@ struct Block {
 }
 
 /// Why the loop ends.
-enum Leave: UInt8 { case none, halted, firmwareTrap, shutdown, kicked, window, initialize }
+enum Leave: UInt8 {
+  case none, halted, firmwareTrap, shutdown, kicked, window, initialize, user, failed
+}
 
 /// Everything of a processor but registers, flags and segments.
 struct CPUState {
@@ -267,6 +269,8 @@ struct CPUState {
   var largePages = false
   /// The last walk ended at a large page.
   var endedLarge = false
+  /// The last walk ended at a page that users may access.
+  var endedUser = false
   /// An NMI is being handled: the next one waits for IRET.
   var blocksNMI = false
 
@@ -306,6 +310,17 @@ struct CPUState {
   var mtrrDefault: UInt64 = 0
   var feature: UInt64 = 0
 
+  /// There is a ``UserEngine`` that runs 64-bit user code.
+  var hasUserEngine = false
+  /// So many instructions of user code are run here before the user engine gets the next.
+  var userHold = 0
+  /// Where the newest FPU and vector state is.
+  var fpuPlace = FPUPlace.here
+  /// Code was decoded from pages that native user code may write to.
+  var decodesUserPages = false
+  /// How often any processor's native user code had run when user code was last decoded here.
+  var seenUserRuns: UInt64 = 0
+
   var environment: Unmanaged<Environment>
   var attention: UnsafeMutablePointer<Atomic<UInt32>>
   /// Operations done, for those who measure.
@@ -323,7 +338,12 @@ enum Slow {
   static let debugTrap: UInt64 = 16
   static let budget: UInt64 = 32
   static let pendingInterrupt: UInt64 = 64
+  /// The code is what the user engine runs.
+  static let user: UInt64 = 128
 }
+
+/// Which side has the newest FPU and vector state: this one, the user engine, or both.
+enum FPUPlace: UInt8 { case here, away, both }
 
 /// Bits of the attention word, beside those of ``PageChange``.
 enum Attention {
@@ -345,6 +365,8 @@ final class Environment {
   let stubs = StubPool()
   /// Memory type range registers, which keep what is written and do nothing.
   var memoryTypes: [UInt32: UInt64] = [:]
+  /// What runs 64-bit user code; nil: the interpreter.
+  var userEngine: UserEngine?
 
   init(ports: PortBus, memory: AddressSpace) {
     self.ports = ports

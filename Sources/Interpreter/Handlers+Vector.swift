@@ -12,9 +12,11 @@ extension Handlers {
   }
   static let saveFPU: Handler = { raw, op in
     let cpu = CPU(raw: raw)
-    guard cpu.mayUseFPU(0) else { return Next.fault }
+    guard cpu.mayUseFPU(0, changing: false) else { return Next.fault }
     guard cpu.isAligned16(op.op) else { return cpu.protectionFault() }
-    return cpu.copyOut(op.op, from: cpu.fpu, 512)
+    let result = cpu.copyOut(op.op, from: cpu.fpu, 512)
+    if cpu.s.pointee.hasUserEngine && result != Next.fault { cpu.carryHidden(op.op, saving: true) }
+    return result
   }
   static let restoreFPU: Handler = { raw, op in
     let cpu = CPU(raw: raw)
@@ -26,6 +28,7 @@ extension Handlers {
       return cpu.protectionFault()
     }
     cpu.fpu.copyMemory(from: bounce, byteCount: 512)
+    if cpu.s.pointee.hasUserEngine { cpu.carryHidden(op.op, saving: false) }
     return Next.op
   }
   /// LDMXCSR and STMXCSR.
@@ -58,8 +61,11 @@ extension CPU {
   }
 
   /// Whether x87 instructions (or, without `bits`, FXSAVE) may run; else #NM.
-  fileprivate func mayUseFPU(_ bits: UInt64) -> Bool {
-    if s.pointee.cr0 & (Bits.em | Bits.ts | bits) == 0 { return true }
+  fileprivate func mayUseFPU(_ bits: UInt64, changing: Bool = true) -> Bool {
+    if s.pointee.cr0 & (Bits.em | Bits.ts | bits) == 0 {
+      if s.pointee.fpuPlace != .here { claimFPU(changing: changing) }
+      return true
+    }
     _ = fault(Vector.deviceMissing)
     return false
   }
@@ -73,6 +79,7 @@ extension CPU {
       _ = fault(Vector.deviceMissing)
       return false
     }
+    if s.pointee.fpuPlace != .here { claimFPU(changing: true) }
     return true
   }
 
@@ -82,6 +89,7 @@ extension CPU {
 
   /// Answers a pending x87 exception; false for #MF.
   fileprivate func servePendingX87() -> Bool {
+    if s.pointee.fpuPlace != .here { claimFPU(changing: true) }
     guard fpu.load(fromByteOffset: 2, as: UInt16.self) & 0x80 != 0 else { return true }
     if s.pointee.cr0 & Bits.ne != 0 {
       _ = fault(Vector.floatingPoint)

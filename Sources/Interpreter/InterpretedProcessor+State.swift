@@ -5,6 +5,7 @@ import KVMEngine
 extension InterpretedProcessor {
   public func state(now: UInt64) -> ProcessorState {
     takeMessages()
+    if cpu.s.pointee.fpuPlace != .here { cpu.claimFPU(changing: false) }
     var state = ProcessorState()
     state.registers = registers()
     state.system = systemRegisters()

@@ -19,7 +19,8 @@ public final class InterpretedProcessor: Processor, @unchecked Sendable {
   let cpu: CPU
   private let environment: Environment
   private let attention = AttentionWord()
-  private let isAsleep = Atomic<Bool>(false)
+  /// The processor sleeps or is in the user engine: only a signal makes it look up.
+  private let isOutside = Atomic<Bool>(false)
   private var thread = pthread_self()
   private var isHalted = false
   private var isWaitingForStartup = false
@@ -63,8 +64,9 @@ public final class InterpretedProcessor: Processor, @unchecked Sendable {
       if let exit = waitForWork() { return exit }
     }
     while true {
-      switch cpu.execute() {
-      case .kicked, .none: return .kicked
+      switch executeAll() {
+      case .failed: return .failed(environment.userEngine?.failure ?? "")
+      case .kicked, .none, .user: return .kicked
       case .window: return .interruptWindow
       case .firmwareTrap: return .firmwareTrap
       case .shutdown: return .shutdown
@@ -76,6 +78,28 @@ public final class InterpretedProcessor: Processor, @unchecked Sendable {
         if let exit = waitForWork() { return exit }
       }
     }
+  }
+
+  /// Runs guest code here and in the user engine until something outside is needed.
+  private func executeAll() -> Leave {
+    while true {
+      guard let engine = environment.userEngine else { return cpu.execute() }
+      engine.isInterpreting.store(true, ordering: .sequentiallyConsistent)
+      let leave = cpu.execute()
+      engine.isInterpreting.store(false, ordering: .sequentiallyConsistent)
+      guard leave == .user else { return leave }
+      isOutside.store(true, ordering: .sequentiallyConsistent)
+      let result = engine.run(cpu)
+      isOutside.store(false, ordering: .sequentiallyConsistent)
+      if result != .none { return result }
+    }
+  }
+
+  /// Has 64-bit user code run in KVM from now on. Once, before the processor runs.
+  func attach(to machine: HybridMachine) throws(HostError) {
+    environment.userEngine = try UserEngine(
+      machine, index: index, memory: environment.memory, attention: attention)
+    reset()
   }
 
   /// Sleeps until something may wake the processor; nil: it is awake.
@@ -101,11 +125,11 @@ public final class InterpretedProcessor: Processor, @unchecked Sendable {
       if cpu.s.pointee.wantsWindow && canAcceptInterrupt { return .interruptWindow }
       guard sleepsWhenHalted else { return .halted }
       _ = attention.take(Attention.interrupt)
-      isAsleep.store(true, ordering: .sequentiallyConsistent)
+      isOutside.store(true, ordering: .sequentiallyConsistent)
       ci_sleep(
         UnsafeMutableRawPointer(attention.word).assumingMemoryBound(to: UInt32.self),
         Attention.exit | Attention.interrupt)
-      isAsleep.store(false, ordering: .sequentiallyConsistent)
+      isOutside.store(false, ordering: .sequentiallyConsistent)
     }
   }
 
@@ -165,7 +189,7 @@ public final class InterpretedProcessor: Processor, @unchecked Sendable {
 
   private func wake(_ bits: UInt32) {
     attention.raise(bits)
-    if isAsleep.load(ordering: .sequentiallyConsistent) { _ = ckvm_send_kick(thread) }
+    if isOutside.load(ordering: .sequentiallyConsistent) { _ = ckvm_send_kick(thread) }
   }
 
   // MARK: Interrupts
@@ -211,13 +235,16 @@ public final class InterpretedProcessor: Processor, @unchecked Sendable {
   /// How many instructions were run, at most: counted by whole blocks.
   public var executedInstructions: UInt64 { cpu.s.pointee.executed }
 
+  /// How often the user engine was entered.
+  var userEntries: UInt64 { environment.userEngine?.entries ?? 0 }
+
   /// Runs at most `count` instructions, one by one; for tests.
   public func run(instructions count: Int) -> ProcessorExit {
     cpu.s.pointee.budget = Int64(count)
     cpu.s.pointee.slow |= Slow.budget
     defer { cpu.s.pointee.slow &= ~Slow.budget }
     switch cpu.execute() {
-    case .kicked, .none, .initialize: return .kicked
+    case .kicked, .none, .initialize, .user, .failed: return .kicked
     case .window: return .interruptWindow
     case .firmwareTrap: return .firmwareTrap
     case .shutdown: return .shutdown
@@ -358,6 +385,7 @@ public final class InterpretedProcessor: Processor, @unchecked Sendable {
       worldCount: cpu.s.pointee.worldCount, environment: .passUnretained(environment),
       attention: attention.word)
     environment.timestampCounter.offset = 0
+    cpu.s.pointee.hasUserEngine = environment.userEngine != nil
     cpu.flags.pointee = 0x200
     for number in UInt8(0)..<9 {
       cpu.segment(Seg.offset(number)).initialize(to: SegmentState())

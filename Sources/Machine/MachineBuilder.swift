@@ -1,6 +1,7 @@
 import Display
 import Glibc
 import Input
+import Interpreter
 import KVMEngine
 import Storage
 
@@ -26,7 +27,7 @@ struct MachineBuilder {
   func build() throws -> MachineParts {
     try validate()
     let drives = try openDrives()
-    let hypervisor = configuration.engine == .kvm ? try KVMVirtualMachine(KVMSystem()) : nil
+    let hypervisor = try makeHypervisor()
     let space = AddressSpace(bus: bus, slots: hypervisor ?? UnmappedSlots())
     let control = MachineControl(gate: RunGate(processors: configuration.processors))
 
@@ -68,11 +69,29 @@ struct MachineBuilder {
       configuration: settings, space: space, ports: ports, clock: clock,
       video: VideoBIOS(adapter: video, space: space), disk: disk, direct: direct)
     return MachineParts(
-      clock: clock, ports: ports, space: space, hypervisor: hypervisor, control: control,
+      clock: clock, ports: ports, space: space, hypervisor: hypervisor,
+      hybrid: try configuration.engine == .hybrid ? makeHybrid(hypervisor) : nil, control: control,
       memory: memory, pic: pic, ioapic: ioapic, apicBus: messages, rtc: rtc, devices: devices,
       video: video,
       serial: serial.backend,
       input: InputHub(keyboard), disk: disk, firmware: firmware)
+  }
+
+  /// KVM's part of the machine; nil where it has none.
+  private func makeHypervisor() throws(HostError) -> KVMVirtualMachine? {
+    switch configuration.engine {
+    case .kvm: try KVMVirtualMachine(KVMSystem())
+    case .hybrid: try KVMVirtualMachine(KVMSystem(), localAPICs: .none)
+    case .software: nil
+    }
+  }
+
+  /// What hybrid processors share.
+  private func makeHybrid(_ hypervisor: KVMVirtualMachine?) throws(HostError) -> HybridMachine? {
+    guard let hypervisor else { return nil }
+    let bytes = UInt64(configuration.memoryBytes)
+    let high = bytes > MemoryMap.lowMemoryLimit ? bytes - MemoryMap.lowMemoryLimit : 0
+    return try HybridMachine(hypervisor, memoryEnd: MemoryMap.highMemory + high)
   }
 
   // MARK: Configuration
@@ -154,7 +173,7 @@ struct MachineBuilder {
 
   /// The I/O APIC, in front of KVM's local APICs or of ours.
   private func makeIOAPIC(_ hypervisor: KVMVirtualMachine?, _ messages: APICBus) -> IOAPIC {
-    guard let hypervisor else {
+    guard let hypervisor, hypervisor.localAPICs == .kernel else {
       let ioapic = IOAPIC(
         deliver: { [unowned messages] in messages.deliver($0) }, routesChanged: { _ in })
       messages.connect { [unowned ioapic] in ioapic.endOfInterrupt(vector: $0) }

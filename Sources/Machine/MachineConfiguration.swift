@@ -16,6 +16,9 @@ public enum SerialTarget: Sendable, Equatable {
 public enum EngineKind: String, Sendable, CaseIterable {
   /// The host's KVM.
   case kvm
+  /// 64-bit user code in the host's KVM, everything else in the interpreter: for hosts whose KVM
+  /// runs nothing but user code at full speed.
+  case hybrid
   /// The interpreter, on any host; without /dev/kvm too.
   case software
 }

@@ -10,8 +10,10 @@ struct MachineParts: Sendable {
   let clock: MachineClock
   let ports: PortBus
   let space: AddressSpace
-  /// Nil where the interpreter runs the guest.
+  /// Nil where the interpreter alone runs the guest.
   let hypervisor: KVMVirtualMachine?
+  /// What hybrid processors share; nil under the other engines.
+  let hybrid: HybridMachine?
   let control: MachineControl
   let memory: MachineMemory
   let pic: I8259Pair
@@ -32,13 +34,24 @@ struct MachineParts: Sendable {
 extension MachineParts {
   /// Processor `index` of `count`.
   func makeProcessor(_ index: Int, of count: Int) throws(HostError) -> any Processor {
-    guard let hypervisor else { return makeInterpreter(index, of: count) }
+    guard let hypervisor else {
+      let processor = InterpretedProcessor(index: index, ports: ports, memory: space)
+      return wire(processor, index, of: count)
+    }
+    if let hybrid {
+      let processor = try HybridProcessor(hybrid, index: index, ports: ports, memory: space)
+      wire(processor.interpreter, index, of: count)
+      return processor
+    }
     return try KVMProcessor(
       hypervisor, index: index, processors: count, ports: ports, memory: space)
   }
 
-  private func makeInterpreter(_ index: Int, of count: Int) -> InterpretedProcessor {
-    let processor = InterpretedProcessor(index: index, ports: ports, memory: space)
+  /// Gives a processor in software its place and its local APIC.
+  @discardableResult
+  private func wire(
+    _ processor: InterpretedProcessor, _ index: Int, of count: Int
+  ) -> InterpretedProcessor {
     processor.cpuid = { leaf, subleaf in
       GuestTopology(index: index, count: count).applied(
         to: HostCPUID.result(leaf, subleaf), leaf: leaf, subleaf: subleaf)

@@ -1,6 +1,7 @@
 import CInterpreter
 import Glibc
 import KVMEngine
+import Synchronization
 
 @testable import Interpreter
 
@@ -41,11 +42,27 @@ final class Rig {
   static let tss: UInt64 = 0x22000
   static let handlers: UInt64 = 0x30000
 
-  init() throws {
+  /// The VM that runs user code; nil: the interpreter runs all.
+  let machine: HybridMachine?
+  let hybrid: HybridProcessor?
+
+  /// - Parameter hybrid: 64-bit user code runs in this host's KVM.
+  init(hybrid isHybrid: Bool = false) throws {
     ram = try MemoryBlock(name: "ram", size: 16 << 20)
-    space = AddressSpace(bus: MemoryBus(), slots: NoSlots())
+    let hypervisor = isHybrid ? try KVMVirtualMachine(KVMSystem(), localAPICs: .none) : nil
+    machine = try hypervisor.map { try HybridMachine($0, memoryEnd: 16 << 20) }
+    space = AddressSpace(bus: MemoryBus(), slots: hypervisor ?? NoSlots())
     try space.map(ram, size: 16 << 20, at: 0)
-    processor = InterpretedProcessor(index: 0, ports: ports, memory: space)
+    if let machine {
+      try KVMProcessor.installKickHandler()
+      let hybrid = try HybridProcessor(machine, index: 0, ports: ports, memory: space)
+      self.hybrid = hybrid
+      processor = hybrid.interpreter
+      processor.attachToCurrentThread()
+    } else {
+      hybrid = nil
+      processor = InterpretedProcessor(index: 0, ports: ports, memory: space)
+    }
     processor.sleepsWhenHalted = false
   }
 
@@ -162,6 +179,33 @@ final class Rig {
     s.tr.type = 11
     s.tr.isCodeOrData = false
     s.tr.present = true
+  }
+
+  /// Runs on a thread of its own, where the kick signal is not blocked, and asks for an exit after
+  /// `microseconds`.
+  func runKicked(after microseconds: UInt32) throws -> ProcessorExit {
+    let processor = self.processor
+    processor.beginRun()
+    let answer = Answer()
+    let thread = try Thread(name: "vcpu") {
+      processor.attachToCurrentThread()
+      answer.exit.withLock { $0 = processor.run() }
+    }
+    usleep(microseconds)
+    processor.requestExit()
+    thread.join()
+    return answer.exit.withLock { $0 }
+  }
+
+  private final class Answer: Sendable {
+    let exit = Mutex<ProcessorExit>(.served)
+  }
+
+  /// SYSCALL leads to 9000h, with interrupts off there; SYSRET to selectors 23h and 1Bh.
+  func setSystemCalls() {
+    _ = processor.cpu.setModelRegister(0xC000_0081, 0x0010_0008 << 32)
+    _ = processor.cpu.setModelRegister(0xC000_0082, 0x9000)
+    _ = processor.cpu.setModelRegister(0xC000_0084, 0x200)
   }
 
   /// The vector whose handler halted; nil where none did.

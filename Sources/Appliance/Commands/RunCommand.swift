@@ -91,7 +91,9 @@ struct RunCommand: ParsableCommand {
     transform: SerialOption.parse)
   var serial: SerialTarget = .none
 
-  @Option(name: .long, help: "What runs the guest: this host's KVM, or software on any host.")
+  @Option(
+    name: .long,
+    help: "What runs the guest: this host's KVM, KVM for user code only, or software on any host.")
   var engine: EngineKind = .kvm
 
   @Option(name: .long, help: "Where the interrupt controllers live.")

@@ -10,6 +10,9 @@ public struct CodePage: ~Copyable {
   public let chunks = Atomic<UInt64>(0)
   /// Counts the writes to decoded bytes.
   public let generation = Atomic<UInt64>(0)
+  /// Bit n: the page is a page table of level n + 1 from which a hypervisor has derived
+  /// translations of its own, which does not see writes from here.
+  public let tableLevels = Atomic<UInt64>(0)
 
   /// Takes note of a write to the bytes of `range` within the page.
   /// - Returns: whether decoded code was hit.
@@ -57,14 +60,19 @@ public final class CodePages: @unchecked Sendable {
   }
 
   /// Takes note of a write by the host (a device, the firmware) to `size` bytes at `offset`.
-  func noteWrite(at offset: Int, size: Int) {
-    guard size > 0, offset >= 0 else { return }
+  /// - Returns: whether a page table was hit that a hypervisor has derived translations from.
+  @discardableResult
+  func noteWrite(at offset: Int, size: Int) -> Bool {
+    guard size > 0, offset >= 0 else { return false }
     let end = offset + size - 1
+    var hitTable = false
     for number in (offset >> 12)...(end >> 12) where number < count {
+      if pages[number].tableLevels.load(ordering: .relaxed) != 0 { hitTable = true }
       pages[number].noteWrite(
         from: number == offset >> 12 ? offset & 4095 : 0,
         through: number == end >> 12 ? end & 4095 : 4095)
     }
+    return hitTable
   }
 }
 
@@ -87,6 +95,12 @@ public enum PageChange {
   public static let moved: UInt32 = 1 << 0
   /// A window's dirty pages were taken: cached rights to write to windows end.
   public static let dirtyTaken: UInt32 = 1 << 1
+  /// A page table was written that a hypervisor has derived translations from.
+  public static let tableWritten: UInt32 = 1 << 2
+  /// Pages became page tables that a hypervisor derives translations from.
+  public static let tablesMarked: UInt32 = 1 << 3
+  /// All of these.
+  public static let all: UInt32 = 0xF
 }
 
 /// A word of bits that other threads set to make a processor look up at its next chance.

@@ -156,7 +156,9 @@ public final class AddressSpace: @unchecked Sendable {
       let offset = mapping.offset + Int(address - mapping.guestAddress)
       guard let bytes = mapping.block.bytes(at: offset, count: count) else { return 0 }
       body(bytes)
-      if writing { mapping.block.code.noteWrite(at: offset, size: count) }
+      if writing && mapping.block.code.noteWrite(at: offset, size: count) {
+        watchers.tell(PageChange.tableWritten)
+      }
       return count
     }
     return windows.withLock { windows in

@@ -108,7 +108,9 @@ public final class MemoryWindow: @unchecked Sendable {
       guard let bytes = block.bytes(at: place.offset + inside, count: count) else { return 0 }
       body(bytes)
       if writing {
-        block.code.noteWrite(at: place.offset + inside, size: count)
+        if block.code.noteWrite(at: place.offset + inside, size: count) {
+          watchers.tell(PageChange.tableWritten)
+        }
         for page in (inside / 4096)...((inside + count - 1) / 4096) {
           state.hostDirty[page / 64] |= 1 << UInt64(page % 64)
         }
