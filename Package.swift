@@ -16,7 +16,9 @@ let separateHandlers: [SwiftSetting] = [
 let package = Package(
   name: "porthole",
   products: [
-    .executable(name: "porthole", targets: ["Appliance"])
+    .executable(name: "porthole", targets: ["Appliance"]),
+    // For the fuzzer of the software processor, which another linker's main is put on.
+    .library(name: "ProcessorFuzzing", type: .static, targets: ["ProcessorFuzzing"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")
@@ -57,6 +59,14 @@ let package = Package(
     .executableTarget(
       name: "ExitBenchmark", dependencies: ["CKVM", "KVMEngine", "Interpreter"],
       path: "Benchmarks/ExitBenchmark", swiftSettings: strict),
+    // Fuzzing: random and hostile instructions for the software processor.
+    .target(name: "CNative", path: "Fuzz/CNative"),
+    .target(
+      name: "ProcessorFuzzing", dependencies: ["CNative", "Interpreter", "KVMEngine"],
+      path: "Fuzz/ProcessorFuzzing", swiftSettings: strict),
+    .executableTarget(
+      name: "CPUFuzz", dependencies: ["ProcessorFuzzing"], path: "Fuzz/CPUFuzz",
+      swiftSettings: strict),
     // Tests.
     .target(
       name: "DeviceTestKit", dependencies: ["KVMEngine"], path: "Tests/DeviceTestKit",
@@ -66,6 +76,9 @@ let package = Package(
     .testTarget(
       name: "InterpreterTests",
       dependencies: ["Interpreter", "CInterpreter", "KVMEngine", "DeviceTestKit"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "ProcessorFuzzingTests", dependencies: ["ProcessorFuzzing", "KVMEngine"],
       swiftSettings: strict),
     .testTarget(
       name: "StorageTests", dependencies: ["Storage", "DeviceTestKit"], swiftSettings: strict),

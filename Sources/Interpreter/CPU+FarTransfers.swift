@@ -288,6 +288,8 @@ extension CPU {
       }
       selectors.append(UInt16(truncatingIfNeeded: value))
     }
+    // A 16-bit task has no FS and GS: they become null.
+    if !is32 { selectors += [0, 0] }
     guard let ldt = systemLoad(base &+ segmentAt &+ (is32 ? 24 : 8), 2) else { return false }
     if is32 && s.pointee.cr0 & Bits.pg != 0 {
       guard let cr3 = systemLoad(base &+ 28, 4) else { return false }
@@ -351,7 +353,7 @@ extension CPU {
     else { return false }
     install(Seg.ss.rawValue, stack, selector: selectors[2])
     modeChanged()
-    for number in [0, 3, 4, 5] where number < selectors.count {
+    for number in [0, 3, 4, 5] {
       guard loadSegmentRegister(UInt8(number), selectors[number]) else { return false }
     }
     return true

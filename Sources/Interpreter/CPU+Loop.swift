@@ -174,7 +174,7 @@ extension CPU {
     guard let block = findBlock(rip, codeAddress(rip), single: true) else {
       return deliverFault()
     }
-    let traps = s.pointee.eflags & RFlag.trap != 0
+    let flags = s.pointee.eflags
     let op = block.pointee.ops
     let isInterrupt = op.pointee.aux == OpAux.softwareInterrupt
     self[17] = rip
@@ -186,9 +186,14 @@ extension CPU {
       return deliverFault()
     }
     _ = settle(result)
-    if traps && !isInterrupt {
+    // An interrupt that was taken, or a load of SS, takes the place of a single-step trap; STI, which
+    // shadows too, does not.
+    let isTaken = isInterrupt && Self.op(result) == op
+    let loadedSS =
+      s.pointee.slow & Slow.shadow != 0 && (s.pointee.eflags ^ flags) & RFlag.interrupt == 0
+    if flags & RFlag.trap != 0 && !isTaken && !loadedSS {
       s.pointee.dr6 |= 1 << 14
-      s.pointee.slow |= Slow.debugTrap
+      s.pointee.slow = s.pointee.slow & ~Slow.shadow | Slow.debugTrap
     }
     return s.pointee.leave
   }

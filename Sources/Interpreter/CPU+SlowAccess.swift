@@ -70,7 +70,7 @@ extension CPU {
     else { return false }
     let last = (linear &+ UInt64(size) &- 1) & s.pointee.linearMask
     if (linear ^ last) & ~4095 == 0 { return true }
-    return translate(last, writing: true, user: isUser) != nil
+    return translate(last & ~4095, writing: true, user: isUser) != nil
   }
 
   /// The host memory for an atomic change that was probed; nil where it crosses a page or is no

@@ -4,8 +4,8 @@ import KVMEngine
 /// String instructions. A repeated one works in portions and comes back to itself for more, so that
 /// interrupts are seen in between.
 extension CPU {
-  /// How many elements are done before the loop looks up.
-  private static let portion: UInt64 = 4096
+  /// How many elements are done before the loop looks up; one in single steps.
+  private var portion: UInt64 { s.pointee.eflags & RFlag.trap != 0 ? 1 : 4096 }
 
   @inline(__always) private func addressMask(_ o: OpRef) -> UInt64 {
     UInt64.max &>> UInt64(o.pointee.addressShift)
@@ -44,7 +44,7 @@ extension CPU {
     let mask = addressMask(o)
     let step = step(W.self)
     if o.pointee.aux == 0 { return moveOne(o, W.self, mask, step) }
-    var left = min(self[1] & mask, Self.portion)
+    var left = min(self[1] & mask, portion)
     while left > 0 {
       if Int64(bitPattern: step) > 0 {
         let done = moveMany(o, W.self, mask, left)
@@ -115,7 +115,7 @@ extension CPU {
       if result != Next.fault { advance(7, step, mask) }
       return result
     }
-    var left = min(self[1] & mask, Self.portion)
+    var left = min(self[1] & mask, portion)
     while left > 0 {
       if Int64(bitPattern: step) > 0 {
         let done = fillMany(value, mask, left)
@@ -165,7 +165,7 @@ extension CPU {
     let mask = addressMask(o)
     let step = step(W.self)
     let repeats = o.pointee.aux
-    var left = repeats == 0 ? 1 : min(self[1] & mask, Self.portion)
+    var left = repeats == 0 ? 1 : min(self[1] & mask, portion)
     while left > 0 {
       guard let value = load(destination, self[7] & mask, W.self) else { return Next.fault }
       _ = W.sub(get(0, W.self), value, flags)
@@ -182,7 +182,7 @@ extension CPU {
     let mask = addressMask(o)
     let step = step(W.self)
     let repeats = o.pointee.aux
-    var left = repeats == 0 ? 1 : min(self[1] & mask, Self.portion)
+    var left = repeats == 0 ? 1 : min(self[1] & mask, portion)
     while left > 0 {
       guard let a = load(o.pointee.segment, self[6] & mask, W.self),
         let b = load(destination, self[7] & mask, W.self)
@@ -209,7 +209,7 @@ extension CPU {
     let bytes = UInt64(width.bytes)
     let step = s.pointee.eflags & RFlag.direction != 0 ? 0 &- bytes : bytes
     let repeats = o.pointee.aux != 0
-    var left = repeats ? min(self[1] & mask, 1024) : 1
+    var left = repeats ? min(self[1] & mask, portion, 1024) : 1
     while left > 0 {
       let at = self[7] & mask
       // The right to store comes before the device is read.
@@ -234,7 +234,7 @@ extension CPU {
     let bytes = UInt64(width.bytes)
     let step = s.pointee.eflags & RFlag.direction != 0 ? 0 &- bytes : bytes
     let repeats = o.pointee.aux != 0
-    var left = repeats ? min(self[1] & mask, 256) : 1
+    var left = repeats ? min(self[1] & mask, portion, 256) : 1
     while left > 0 {
       guard let value = load(o.pointee.segment, self[6] & mask, size: size) else {
         return Next.fault

@@ -1,0 +1,107 @@
+import CNative
+import Glibc
+import KVMEngine
+
+/// Cases run by the software processor and by the host's own, in this process: one at a time.
+package final class Comparison {
+  // SAFETY: both pages live as long as the process, at addresses that nothing else has.
+  private let arena: UnsafeMutableRawPointer
+  private let code: UnsafeMutableRawPointer
+  private let machine: LongModeMachine
+
+  /// - Throws: ``HostError`` where the host has no memory at the addresses of ``RandomCase``.
+  package init() throws(HostError) {
+    let pages = Self.pages
+    guard let arena = pages.arena, let code = pages.code else {
+      throw HostError("map memory for native code at its fixed address", code: EEXIST)
+    }
+    self.arena = arena
+    self.code = code
+    machine = try LongModeMachine()
+    var dice = Seeded(1)
+    for index in 0..<(3 * 4096) { machine.arena[index] = dice.byte() }
+    memset(code, 0xCC, 4096)
+    synchronize()
+  }
+
+  /// The memory of native code: the process has it once.
+  private nonisolated(unsafe) static let pages:
+    (arena: UnsafeMutableRawPointer?, code: UnsafeMutableRawPointer?) = {
+      guard cn_prepare(),
+        let arena = cn_map(RandomCase.arena, RandomCase.arenaBytes, false),
+        let code = cn_map(RandomCase.codePage, 4096, true),
+        cn_protect(arena + 3 * 4096, 4096, 0)
+      else { return (nil, nil) }
+      return (arena, code)
+    }()
+
+  /// The memory of the native side as the other's.
+  private func synchronize() {
+    guard let source = machine.arena.baseAddress else { return }
+    mprotect(arena + 2 * 4096, 4096, PROT_READ | PROT_WRITE)
+    memcpy(arena, source, 3 * 4096)
+    mprotect(arena + 2 * 4096, 4096, PROT_READ)
+  }
+
+  /// What differs between the two after the case; nil: nothing.
+  package func difference(_ test: RandomCase) -> String? {
+    var mine = test.registers
+    let outcome = machine.run(test.code, &mine, test.flags)
+    let native = runNatively(test)
+    guard let outcome else {
+      synchronize()
+      return "\(test): the processor did not come back by an exception"
+    }
+    var found: [String] = []
+    func compare(_ name: String, _ a: UInt64, _ b: UInt64, _ mask: UInt64 = .max) {
+      if (a ^ b) & mask != 0 { found.append("\(name) \(hex(a)), natively \(hex(b))") }
+    }
+    compare("vector", outcome.vector, native.vector)
+    compare("rip", outcome.rip, native.rip)
+    compare("flags", outcome.flags, native.flags, 0xCD5 & ~test.undefined)
+    if outcome.vector == native.vector && outcome.vector == 14 {
+      compare("error code", outcome.error, native.error)
+      compare("address", outcome.address, native.address)
+    }
+    withUnsafeBytes(of: native.registers) { bytes in
+      for number in 0..<16 {
+        compare(
+          "register \(number)", mine[number],
+          bytes.load(fromByteOffset: number * 8, as: UInt64.self))
+      }
+    }
+    if let at = firstDifferentByte() {
+      found.append("memory at \(hex(RandomCase.arena + UInt64(at)))")
+      synchronize()
+    }
+    return found.isEmpty ? nil : "\(test): " + found.joined(separator: ", ")
+  }
+
+  private func firstDifferentByte() -> Int? {
+    guard let mine = machine.arena.baseAddress, memcmp(mine, arena, 3 * 4096) != 0 else {
+      return nil
+    }
+    return (0..<(3 * 4096)).first {
+      mine.load(fromByteOffset: $0, as: UInt8.self)
+        != arena.load(fromByteOffset: $0, as: UInt8.self)
+    }
+  }
+
+  private func runNatively(_ test: RandomCase) -> cn_state {
+    var state = cn_state()
+    withUnsafeMutableBytes(of: &state.registers) { bytes in
+      for (number, value) in test.registers.enumerated() {
+        bytes.storeBytes(of: value, toByteOffset: number * 8, as: UInt64.self)
+      }
+    }
+    state.rip = RandomCase.entry
+    state.flags = test.flags
+    let place = code + Int(RandomCase.entry & 4095)
+    for (index, byte) in test.code.enumerated() {
+      place.storeBytes(of: byte, toByteOffset: index, as: UInt8.self)
+    }
+    cn_run(&state)
+    memset(place, 0xCC, test.code.count)
+    return state
+  }
+}
