@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test test-full check format bench fuzz sanitize build install clean
+.PHONY: help run test test-full check format bench fuzz fuzz-cpu fuzz-bytes sanitize build install clean
 
 PREFIX ?= /usr/local
 # What `make run` boots, what it calls it, where viewers connect, and any other options.
@@ -14,6 +14,8 @@ NAME ?=
 VNC ?=
 ARGS ?=
 SECONDS_EACH ?= 20
+CASES ?=
+SEED ?=
 
 # One configuration for everything that is run: the Swift libraries are linked in, so that the
 # command is one file that starts fast. Unit tests are built for debugging, and run one after the
@@ -37,7 +39,7 @@ test: ## Install what is missing, build, and run every test
 	@scripts/end-to-end.sh "$(BINARY)"
 
 test-full: export PORTHOLE_FULL = 1
-test-full: check test sanitize fuzz ## Every test, every check, the sanitizer and the fuzzers
+test-full: check test sanitize fuzz fuzz-cpu ## Every test, every check, the sanitizer and the fuzzers
 
 check: ## Formatting, the direction of imports, no binaries in the repository
 	@scripts/check.sh
@@ -52,8 +54,18 @@ bench: ## Measure beside QEMU; BENCH_JSON=file saves the rows
 	@python3 Benchmarks/bench.py --porthole "$(BINARY)" \
 	  --exits "$(CURDIR)/.build/release/ExitBenchmark" $(ARGS)
 
-fuzz: build ## Feed desktops garbage as guest, image, viewer and client (SECONDS_EACH=20)
+fuzz: build fuzz-bytes ## Feed desktops and the software processor garbage (SECONDS_EACH=20)
 	@python3 Fuzz/fuzz.py --porthole "$(BINARY)" --seconds $(SECONDS_EACH) $(ARGS)
+
+fuzz-cpu: ## Random instructions in software and on the host's processor (SECONDS_EACH= or CASES=)
+	swift build $(RELEASE) --product CPUFuzz
+	@$(CURDIR)/.build/release/CPUFuzz \
+	  $(if $(CASES),--cases $(CASES),--seconds $(SECONDS_EACH)) $(if $(SEED),--seed $(SEED))
+
+fuzz-bytes: ## Any bytes in any mode of the software processor, guided by coverage (SECONDS_EACH=20)
+	swift build -c release --scratch-path .build/fuzzer --product ProcessorFuzzing \
+	  -Xswiftc -sanitize=fuzzer -Xswiftc -parse-as-library
+	@scripts/fuzz-bytes.sh $(SECONDS_EACH)
 
 # The thread sanitizer is left out: it does not know the lock of Swift's Mutex (Swift 6.3 on Linux)
 # and reports a race wherever one guards something.

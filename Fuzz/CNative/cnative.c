@@ -7,10 +7,10 @@
 #include <ucontext.h>
 
 // What the host's code needs back: the stack pointer, under which the other registers are.
-static uint64_t host_stack;
+__attribute__((visibility("hidden"))) uint64_t cn_host_stack;
 static cn_state *current;
-// The vector that flags are loaded from, and the place that is jumped to, without a register.
-static uint64_t entry_flags, entry_rip;
+// What flags are loaded from, and the place that is jumped to without a register.
+__attribute__((visibility("hidden"))) uint64_t cn_entry_flags, cn_entry_rip;
 
 void cn_exit(void);
 
@@ -19,13 +19,13 @@ __asm__(
     ".globl cn_enter\n.hidden cn_enter\n"
     "cn_enter:\n"
     "  push %rbx\n  push %rbp\n  push %r12\n  push %r13\n  push %r14\n  push %r15\n"
-    "  mov %rsp, host_stack(%rip)\n"
-    "  push entry_flags(%rip)\n  popfq\n"
+    "  mov %rsp, cn_host_stack(%rip)\n"
+    "  push cn_entry_flags(%rip)\n  popfq\n"
     "  mov 0(%rdi), %rax\n  mov 8(%rdi), %rcx\n  mov 16(%rdi), %rdx\n  mov 24(%rdi), %rbx\n"
     "  mov 32(%rdi), %rsp\n  mov 40(%rdi), %rbp\n  mov 48(%rdi), %rsi\n  mov 64(%rdi), %r8\n"
     "  mov 72(%rdi), %r9\n  mov 80(%rdi), %r10\n  mov 88(%rdi), %r11\n  mov 96(%rdi), %r12\n"
     "  mov 104(%rdi), %r13\n  mov 112(%rdi), %r14\n  mov 120(%rdi), %r15\n  mov 56(%rdi), %rdi\n"
-    "  jmp *entry_rip(%rip)\n"
+    "  jmp *cn_entry_rip(%rip)\n"
     ".globl cn_exit\n.hidden cn_exit\n"
     "cn_exit:\n"
     "  pop %r15\n  pop %r14\n  pop %r13\n  pop %r12\n  pop %rbp\n  pop %rbx\n  ret\n");
@@ -50,7 +50,7 @@ static void caught(int number, siginfo_t *info, void *context) {
   current->error = (uint64_t)r[REG_ERR];
   current->address = (uint64_t)r[REG_CR2];
   current = NULL;
-  r[REG_RSP] = (greg_t)host_stack;
+  r[REG_RSP] = (greg_t)cn_host_stack;
   r[REG_RIP] = (greg_t)(uintptr_t)cn_exit;
   r[REG_EFL] = 0x202;
 }
@@ -81,8 +81,8 @@ bool cn_protect(void *memory, size_t bytes, int rights) {
 }
 
 void cn_run(cn_state *state) {
-  entry_flags = (state->flags & 0xCD5) | 0x202;
-  entry_rip = state->rip;
+  cn_entry_flags = (state->flags & 0xCD5) | 0x202;
+  cn_entry_rip = state->rip;
   current = state;
   cn_enter(state);
 }

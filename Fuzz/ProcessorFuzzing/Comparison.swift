@@ -60,8 +60,11 @@ package final class Comparison {
     compare("rip", outcome.rip, native.rip)
     compare("flags", outcome.flags, native.flags, 0xCD5 & ~test.undefined)
     if outcome.vector == native.vector && outcome.vector == 14 {
-      compare("error code", outcome.error, native.error)
       compare("address", outcome.address, native.address)
+      // Elsewhere the two sides have different pages.
+      if outcome.address &- RandomCase.arena < UInt64(RandomCase.arenaBytes) {
+        compare("error code", outcome.error, native.error)
+      }
     }
     withUnsafeBytes(of: native.registers) { bytes in
       for number in 0..<16 {

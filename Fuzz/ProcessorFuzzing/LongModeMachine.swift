@@ -91,7 +91,9 @@ package final class LongModeMachine {
     ] {
       space.store(table | 7, at: root + 0x3000 + (address >> 21 & 511) * 8)
     }
-    for (page, rights) in [UInt64(7), 7, 5].enumerated() {
+    // Data is not for executing, on both sides: what a return finds there must never run.
+    let never: UInt64 = 1 << 63
+    for (page, rights) in [never | 7, never | 7, never | 5].enumerated() {
       space.store(
         (Self.arenaAt + UInt64(page) << 12) | rights, at: root + 0x4000 + UInt64(page * 8))
     }
@@ -114,6 +116,8 @@ package final class LongModeMachine {
       space.store(UInt64(0), at: Self.idt + vector * 16 + 8)
     }
     space.store(Self.stack, at: Self.tss + 4)
+    // No port is free.
+    space.store(UInt16(0x68), at: Self.tss + 102)
     space.write(Self.returner, bytes: [0x48, 0xCF])
   }
 

@@ -111,8 +111,10 @@ package struct RandomCase: CustomStringConvertible {
     // Later instructions find registers changed: only RBX and R11 hold addresses there, and no
     // instruction of such a chain is sure to leave them alone, so RIP is the base.
     if !isFirst || dice.once(in: 6) { return relative(low, target) }
-    var base = dice.pick([3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15], or: 3)
+    var base: UInt8 = dice.pick([3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15], or: 3)
     if shape.setup == .divide && base == 2 { base = 3 }
+    // With RBP a non-canonical address is #SS, for which the software processor has #GP.
+    if target >> 47 != 0 && base == 5 { base = 3 }
     if base > 7 { rex |= 1 }
     var displacement = Int64(truncatingIfNeeded: dice.below(256)) - 128
     let mode = dice.below(3)

@@ -185,7 +185,7 @@ struct Shape {
     Shape(opcode: [0xEB], operands: .none, immediate: 1),
     Shape(opcode: [0x0F, 0x0B], operands: .none), Shape(opcode: [0xF4], operands: .none),
     Shape(opcode: [0xFA], operands: .none), Shape(opcode: [0xE4, 0x80], operands: .none),
-    Shape(opcode: [0xEE], operands: .none), Shape(opcode: [0xF1], operands: .none),
+    Shape(opcode: [0xEE], operands: .none),
     Shape(opcode: [0x0F, 0x06], operands: .none),
     Shape(opcode: [0x0F, 0x20, 0xC0], operands: .none),
     Shape(opcode: [0x06], operands: .none), Shape(opcode: [0x27], operands: .none),
