@@ -40,7 +40,9 @@ package struct RandomCase: CustomStringConvertible {
   private mutating func append(_ shape: Shape, _ dice: inout Seeded) {
     let isFirst = code.isEmpty
     // With an operand-size prefix, processors of two makers do not take near branches alike.
-    let size = shape.isBranch ? 1 + dice.below(2) : dice.below(3)
+    // Nor do they agree on how much MOVSXD to a 16-bit register reads.
+    let isWide = shape.isBranch || shape.opcode == [0x63]
+    let size = isWide ? 1 + dice.below(2) : dice.below(3)
     let shiftCount = count(&dice)
     var prefixes: [UInt8] = []
     if size == 0 { prefixes.append(0x66) }
@@ -49,7 +51,8 @@ package struct RandomCase: CustomStringConvertible {
     let usesMemory = shape.needsMemory || dice.once(in: 2)
     if case .modRM = shape.operands, usesMemory ? shape.mayLock && dice.once(in: 4) : false {
       prefixes.append(0xF0)
-    } else if dice.once(in: 60) {
+    } else if dice.once(in: 60) && shape.opcode != [0x0F, 0x20, 0xC0] {
+      // (With LOCK, some processors have CR8 there.)
       prefixes.append(0xF0)
     }
     if dice.once(in: 30) { prefixes.append(dice.pick([0x26, 0x2E, 0x36, 0x3E], or: 0x26)) }
@@ -178,6 +181,8 @@ package struct RandomCase: CustomStringConvertible {
       registers[1] = dice.pick([0, 1, 2, dice.below(40)], or: 1)
       registers[6] = place(true, &dice)
       registers[7] = dice.once(in: 4) ? registers[6] &+ dice.below(16) : place(true, &dice)
+      // Which of its two operands CMPS reads first is nobody's promise: only one may fault.
+      if shape.opcode[0] & 0xFE == 0xA6 { registers[6] = Self.arena + 0x800 + dice.below(0x400) }
     case .translate: registers[3] = Self.arena + 0x700
     case .divide:
       if dice.once(in: 2) { registers[2] = dice.pick([0, 1, .max], or: 0) }

@@ -440,6 +440,11 @@ extension CPU {
     let count =
       o.pointee.flags & Op.countInCL != 0
       ? get(8, UInt8.self) : UInt8(truncatingIfNeeded: o.pointee.imm)
+    // The right to store comes before the load.
+    if o.pointee.flags & Op.memory != 0 {
+      let size = 1 << Int(o.pointee.size)
+      guard slowProbeWrite(o.pointee.segment, offset(o), size) else { return Next.fault }
+    }
     guard let a = loadRM(o) else { return Next.fault }
     let b = get(o.pointee.reg, size: o.pointee.size)
     var f = flags.pointee
