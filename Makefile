@@ -45,7 +45,7 @@ check: ## Formatting, the direction of imports, no binaries in the repository
 	@scripts/check.sh
 
 format: ## Format the Swift sources
-	swift format -i -r Package.swift Sources Tests
+	swift format -i -r Package.swift Sources Tests Fuzz
 
 bench: ## Measure beside QEMU; BENCH_JSON=file saves the rows
 	@scripts/install-dependencies.sh bench

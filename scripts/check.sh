@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 failed=0
 
 echo "formatting"
-swift format lint --strict -r Package.swift Sources Tests || failed=1
+swift format lint --strict -r Package.swift Sources Tests Fuzz || failed=1
 
 echo "direction of imports"
 scripts/check-imports.sh || failed=1
