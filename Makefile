@@ -63,8 +63,8 @@ fuzz-cpu: ## Random instructions in software and on the host's processor (SECOND
 	  $(if $(CASES),--cases $(CASES),--seconds $(SECONDS_EACH)) $(if $(SEED),--seed $(SEED))
 
 fuzz-bytes: ## Any bytes in any mode of the software processor, guided by coverage (SECONDS_EACH=20)
-	swift build -c release --scratch-path .build/fuzzer --product ProcessorFuzzing \
-	  -Xswiftc -sanitize=fuzzer -Xswiftc -parse-as-library
+	swift build -c release --scratch-path .build/fuzzer --target ProcessorFuzzing \
+	  -Xswiftc -sanitize=fuzzer
 	@scripts/fuzz-bytes.sh $(SECONDS_EACH)
 
 # The thread sanitizer is left out: it does not know the lock of Swift's Mutex (Swift 6.3 on Linux)

@@ -16,9 +16,7 @@ let separateHandlers: [SwiftSetting] = [
 let package = Package(
   name: "porthole",
   products: [
-    .executable(name: "porthole", targets: ["Appliance"]),
-    // For the fuzzer of the software processor, which another linker's main is put on.
-    .library(name: "ProcessorFuzzing", type: .static, targets: ["ProcessorFuzzing"]),
+    .executable(name: "porthole", targets: ["Appliance"])
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")

@@ -55,10 +55,16 @@ static void caught(int number, siginfo_t *info, void *context) {
   r[REG_EFL] = 0x202;
 }
 
-bool cn_prepare(void) {
+// The stack that signals are taken on belongs to a thread, and the case's own must stay as it is.
+static bool give_stack(void) {
   static char stack[64 << 10];
+  static _Thread_local bool is_given;
   stack_t alternate = {.ss_sp = stack, .ss_size = sizeof stack};
-  if (sigaltstack(&alternate, NULL) != 0) return false;
+  if (!is_given) is_given = sigaltstack(&alternate, NULL) == 0;
+  return is_given;
+}
+
+bool cn_prepare(void) {
   struct sigaction action = {.sa_sigaction = caught, .sa_flags = SA_SIGINFO | SA_ONSTACK};
   static const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP};
   for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
@@ -81,6 +87,7 @@ bool cn_protect(void *memory, size_t bytes, int rights) {
 }
 
 void cn_run(cn_state *state) {
+  if (!give_stack()) return;
   cn_entry_flags = (state->flags & 0xCD5) | 0x202;
   cn_entry_rip = state->rip;
   current = state;

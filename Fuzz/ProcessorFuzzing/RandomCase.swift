@@ -116,8 +116,6 @@ package struct RandomCase: CustomStringConvertible {
     if !isFirst || dice.once(in: 6) { return relative(low, target) }
     var base: UInt8 = dice.pick([3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15], or: 3)
     if shape.setup == .divide && base == 2 { base = 3 }
-    // With RBP a non-canonical address is #SS, for which the software processor has #GP.
-    if target >> 47 != 0 && base == 5 { base = 3 }
     if base > 7 { rex |= 1 }
     var displacement = Int64(truncatingIfNeeded: dice.below(256)) - 128
     let mode = dice.below(3)
