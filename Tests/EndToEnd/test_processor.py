@@ -106,8 +106,8 @@ def difference(case, mine, other):
     flags &= ~0x10000
     page_fault = mine["vector"] == 14 == other["vector"]
     if page_fault and case.what in ("rcl", "rcr"):
-        # The other side has changed CF when the store faults.
-        flags &= ~1
+        # The other side has changed CF and OF when the store faults.
+        flags &= ~0x801
     found = []
     for name in FIELDS:
         a, b = mine[name], other[name]
