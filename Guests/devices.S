@@ -2,39 +2,7 @@
 // checks.inc. Expects 32 MiB of RAM.
 #include "guest.inc"
 #include "checks.inc"
-
-// Writes a byte to a port; AL and, above FFh, DX change.
-.macro OUT8 port, value
-    movb $\value, %al
-    .if \port > 0xFF
-    movw $\port, %dx
-    outb %al, %dx
-    .else
-    outb %al, $\port
-    .endif
-.endm
-.macro IN8 port
-    .if \port > 0xFF
-    movw $\port, %dx
-    inb %dx, %al
-    .else
-    inb $\port, %al
-    .endif
-.endm
-// Points a vector at a handler of this program, with interrupts off; UNHOOK brings the BIOS's back.
-.macro HOOK vector, handler, old
-    cli
-    movl \vector * 4, %eax
-    movl %eax, AT(\old)
-    movl $AT(\handler), \vector * 4
-    sti
-.endm
-.macro UNHOOK vector, old
-    cli
-    movl AT(\old), %eax
-    movl %eax, \vector * 4
-    sti
-.endm
+#include "ports.inc"
 
 GUEST_BEGIN devices
     CHECKS_BEGIN

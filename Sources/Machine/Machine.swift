@@ -57,6 +57,7 @@ public final class Machine: @unchecked Sendable {
   public func start() throws {
     for device in devices { device.reset() }
     try parts.serial.start()
+    try parts.storage.start()
     try vncServer?.start()
     for processor in processors { try processor.start() }
     thread = try Thread(name: "machine") { [self] in live() }
@@ -129,6 +130,7 @@ public final class Machine: @unchecked Sendable {
     parts.clock.stop()
     vncServer?.stop()
     parts.serial.stop()
+    parts.storage.stop()
     do { try parts.disk.flush() } catch { log("\(error)") }
     parts.control.finish()
   }

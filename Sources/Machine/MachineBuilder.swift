@@ -57,6 +57,10 @@ struct MachineBuilder {
     devices += try addControlPorts(memory: memory, control: control)
     let video = try addVideo(space)
     devices.append(video)
+    let storage = DiskControllers(
+      drives, space: space, clock: clock, interrupts: interrupts, log: log)
+    try storage.register(on: ports)
+    devices += storage.devices
     let disk = DiskBIOS(drives: drives, memory: space, log: log)
     devices.append(disk)
     let settings = firmwareConfiguration()
@@ -74,7 +78,7 @@ struct MachineBuilder {
       memory: memory, pic: pic, ioapic: ioapic, apicBus: messages, rtc: rtc, devices: devices,
       video: video,
       serial: serial.backend,
-      input: InputHub(keyboard), disk: disk, firmware: firmware)
+      input: InputHub(keyboard), storage: storage, disk: disk, firmware: firmware)
   }
 
   /// KVM's part of the machine; nil where it has none.

@@ -27,6 +27,7 @@ struct MachineParts: Sendable {
   let video: VideoAdapter
   let serial: SerialBackend
   let input: InputHub
+  let storage: DiskControllers
   let disk: DiskBIOS
   let firmware: Firmware
 }

@@ -51,6 +51,7 @@ public enum MemoryMap {
 
   // MARK: Ports
 
+  public static let dma1: ClosedRange<UInt16> = 0x00...0x0F
   public static let pic1: ClosedRange<UInt16> = 0x20...0x21
   public static let pit: ClosedRange<UInt16> = 0x40...0x43
   public static let keyboardData: ClosedRange<UInt16> = 0x60...0x60
@@ -58,11 +59,20 @@ public enum MemoryMap {
   public static let keyboardCommand: ClosedRange<UInt16> = 0x64...0x64
   public static let rtc: ClosedRange<UInt16> = 0x70...0x71
   public static let post: ClosedRange<UInt16> = 0x80...0x80
+  public static let dmaPages: ClosedRange<UInt16> = 0x81...0x8F
   public static let systemControlA: ClosedRange<UInt16> = 0x92...0x92
   public static let pic2: ClosedRange<UInt16> = 0xA0...0xA1
+  public static let dma2: ClosedRange<UInt16> = 0xC0...0xDF
   public static let debugExit: ClosedRange<UInt16> = 0xF4...0xF4
+  public static let secondaryIDE: ClosedRange<UInt16> = 0x170...0x177
   public static let dispi: ClosedRange<UInt16> = 0x1CE...0x1D0
   public static let vgaPorts: ClosedRange<UInt16> = 0x3B4...0x3DF
+  public static let primaryIDE: ClosedRange<UInt16> = 0x1F0...0x1F7
+  public static let secondaryIDEControl: ClosedRange<UInt16> = 0x376...0x376
+  public static let floppy: ClosedRange<UInt16> = 0x3F0...0x3F5
+  public static let primaryIDEControl: ClosedRange<UInt16> = 0x3F6...0x3F6
+  /// Its reads are the floppy controller's disk change line and, of old, a hard disk's.
+  public static let floppyRate: ClosedRange<UInt16> = 0x3F7...0x3F7
   public static let com1: ClosedRange<UInt16> = 0x3F8...0x3FF
   public static let elcr: ClosedRange<UInt16> = 0x4D0...0x4D1
   /// PCI's configuration address, with the reset register at CF9h inside it.
@@ -73,6 +83,9 @@ public enum MemoryMap {
   public static let timerIRQ = 0
   public static let keyboardIRQ = 1
   public static let com1IRQ = 4
+  public static let floppyIRQ = 6
   public static let rtcIRQ = 8
   public static let mouseIRQ = 12
+  public static let primaryIDEIRQ = 14
+  public static let secondaryIDEIRQ = 15
 }

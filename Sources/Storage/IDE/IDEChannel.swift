@@ -122,12 +122,8 @@ public final class IDEChannel: Device {
     guarded.core.needsEdge = false
     guard wanted != guarded.level || isEdge else { return }
     guarded.level = wanted
-    if isEdge {
-      guarded.core.state.busMaster.status |= BusMasterStatus.interrupt
-      irq.pulse()
-    } else {
-      irq.set(wanted)
-    }
+    if wanted { guarded.core.state.busMaster.status |= BusMasterStatus.interrupt }
+    if isEdge { irq.pulse() } else { irq.set(wanted) }
   }
 
   /// On the worker's thread: does what the core wants until it wants nothing.
