@@ -3,6 +3,10 @@
 
 #include <cpuid.h>
 #include <linux/futex.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stddef.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -35,6 +39,59 @@ bool ci_rdrand(uint64_t *value) {
   unsigned char done;
   __asm__ volatile("rdrand %0\n\tsetc %1" : "=r"(*value), "=q"(done) : : "cc");
   return done;
+}
+
+__attribute__((target("rdseed"))) bool ci_rdseed(uint64_t *value) {
+  unsigned char done;
+  __asm__ volatile("rdseed %0\n\tsetc %1" : "=r"(*value), "=q"(done) : : "cc");
+  return done;
+}
+
+uint64_t ci_host_xcr0(void) {
+  uint32_t a, b, c, d;
+  __cpuid(1, a, b, c, d);
+  if (!(c & 1u << 27)) return 0;
+  uint32_t low, high;
+  __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return (uint64_t)high << 32 | low;
+}
+
+static _Thread_local jmp_buf *probe;
+static struct sigaction former;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void on_illegal(int number, siginfo_t *info, void *context) {
+  if (probe) longjmp(*probe, 1);
+  // Not a probe's: whoever had the signal before gets it, or the default does its work when the
+  // instruction is run again.
+  if (former.sa_flags & SA_SIGINFO && former.sa_sigaction) {
+    former.sa_sigaction(number, info, context);
+  } else if (former.sa_handler != SIG_DFL && former.sa_handler != SIG_IGN) {
+    former.sa_handler(number);
+  } else {
+    signal(SIGILL, SIG_DFL);
+  }
+}
+
+static void watch_illegal(void) {
+  struct sigaction action = {.sa_sigaction = on_illegal,
+                             .sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK};
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGILL, &action, &former);
+}
+
+bool ci_can_run(const void *stub, void *state, void *memory, void *registers) {
+  pthread_once(&once, watch_illegal);
+  jmp_buf back;
+  probe = &back;
+  // SA_NODEFER leaves the signal unblocked, so the mask need not be restored.
+  volatile bool runs = false;
+  if (setjmp(back) == 0) {
+    ci_call(stub, state, memory, registers);
+    runs = true;
+  }
+  probe = NULL;
+  return runs;
 }
 
 void *ci_make_code(size_t bytes) {

@@ -304,6 +304,8 @@ extension CPU {
     setArithmeticFlags(image)
     s.pointee.eflags = image & 0x003F_7700 | (nested ? RFlag.nested : 0)
     flagsChanged()
+    guard let trap = is32 ? systemLoad(base &+ 100, 2) : 0 else { return false }
+    debugTaskSwitch(traps: trap & 1 != 0)
     return loadTaskSegments(
       selectors, ldt: UInt16(truncatingIfNeeded: ldt), isV86: image & RFlag.virtual8086 != 0 && is32
     )

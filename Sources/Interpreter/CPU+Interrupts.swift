@@ -35,9 +35,11 @@ extension CPU {
 
   private func recordedFault() -> Event {
     let vector = s.pointee.faultVector
+    let isDebugFault = s.pointee.debugIsFault
+    s.pointee.debugIsFault = false
     return Event(
       vector: vector, code: s.pointee.faultHasCode ? s.pointee.faultCode : nil,
-      isFault: vector != Vector.debug && vector != Vector.double)
+      isFault: vector == Vector.debug ? isDebugFault : vector != Vector.double)
   }
 
   private static func contributes(_ vector: UInt8) -> Bool {
@@ -58,6 +60,7 @@ extension CPU {
   }
 
   private func deliver(_ event: Event) -> Bool {
+    if event.vector == Vector.debug { allowDebugRegisters() }
     if !s.pointee.isProtected { return deliverReal(event) }
     if s.pointee.isLongMode { return deliverLong(event) }
     return deliverProtected(event)
@@ -364,9 +367,8 @@ extension CPU {
   }
 
   private func returnReal(_ size: UInt8) -> Int {
-    if s.pointee.isV86 && s.pointee.eflags & RFlag.privilege != RFlag.privilege {
-      return protectionFault()
-    }
+    let isVirtual = s.pointee.isV86 && hasVirtualInterrupts && size == 1
+    if isRestrictedV86 && !isVirtual { return protectionFault() }
     let step = UInt64(1) << UInt64(size)
     let top = stackPointer
     let mask = s.pointee.stackMask
@@ -375,10 +377,15 @@ extension CPU {
       let image = load(Seg.ss.rawValue, (top &+ 2 &* step) & mask, size: size)
     else { return Next.fault }
     guard rip <= UInt64(segment(.cs).pointee.limit) else { return protectionFault() }
+    if isVirtual && !mayLoadVirtualFlags(image) { return Next.fault }
     setStackPointer(top &+ 3 &* step)
     let isV86 = s.pointee.isV86
     loadRealSegment(Seg.cs.rawValue, UInt16(truncatingIfNeeded: cs))
     s.pointee.rip = rip
+    if isVirtual {
+      loadVirtualFlags(image)
+      return Next.jump
+    }
     let keeps = isV86 ? RFlag.privilege : 0
     let old = s.pointee.eflags
     setReturnedFlags(image, size)

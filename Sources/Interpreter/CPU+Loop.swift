@@ -124,7 +124,7 @@ extension CPU {
       s.pointee.budget -= 1
       if s.pointee.budget < 0 { return .kicked }
     }
-    let single = s.pointee.slow & (Slow.singleStep | Slow.budget) != 0
+    let single = s.pointee.slow & (Slow.singleStep | Slow.budget | Slow.breakpoints) != 0
     if isShadowed || single { return step() }
     if s.pointee.slow & Slow.user != 0 {
       if s.pointee.userHold <= 0 { return .user }
@@ -171,6 +171,7 @@ extension CPU {
   /// Runs exactly one instruction.
   private func step() -> Leave {
     let rip = s.pointee.rip
+    if stopsAtBreakpoint(codeAddress(rip)) { return deliverFault() }
     guard let block = findBlock(rip, codeAddress(rip), single: true) else {
       return deliverFault()
     }
@@ -186,6 +187,7 @@ extension CPU {
       return deliverFault()
     }
     _ = settle(result)
+    s.pointee.eflags &= ~(flags & RFlag.resume)
     // An interrupt that was taken, or a load of SS, takes the place of a single-step trap; STI, which
     // shadows too, does not.
     let isTaken = isInterrupt && Self.op(result) == op

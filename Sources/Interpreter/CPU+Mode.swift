@@ -26,8 +26,10 @@ extension CPU {
     updateStamp()
   }
 
-  /// Chooses the TLB set by the privilege and, where SMAP counts, by RFLAGS.AC.
+  /// Chooses the TLB set by the privilege and, where SMAP or alignment checks count, by RFLAGS.AC.
   func updateTLBSet() {
+    let checked = s.pointee.cr0 & Bits.am != 0 && s.pointee.eflags & RFlag.alignment != 0
+    s.pointee.checksAlignment = checked && s.pointee.cpl == 3
     let set: Int
     if s.pointee.cpl == 3 {
       set = 1
@@ -35,7 +37,9 @@ extension CPU {
       let overrides = s.pointee.eflags & RFlag.alignment != 0
       set = s.pointee.cr4 & Bits.smap != 0 && overrides ? 2 : 0
     }
-    s.pointee.tlb = raw + Layout.tlb + set * Layout.tlbEntries * 32
+    s.pointee.tlb =
+      s.pointee.checksAlignment
+      ? raw + Layout.emptySet : raw + Layout.tlb + set * Layout.tlbEntries * 32
   }
 
   /// Whether the user engine runs the code of the mode: 64-bit user code, without what KVM does not
@@ -141,7 +145,7 @@ extension CPU {
         return protectionFault()
       }
     } else if new & Bits.pg == 0 && old & Bits.pg != 0 {
-      if s.pointee.is64 { return protectionFault() }
+      if s.pointee.is64 || s.pointee.cr4 & Bits.pcide != 0 { return protectionFault() }
       s.pointee.efer &= ~Bits.lma
     }
     s.pointee.cr0 = new
@@ -154,20 +158,28 @@ extension CPU {
     if s.pointee.cr0 & Bits.pg != 0, s.pointee.cr4 & Bits.pae != 0, !s.pointee.isLongMode {
       if !loadPointers(value) { return protectionFault() }
     }
-    if s.pointee.isLongMode && value >> 52 & 0x7FF != 0 { return protectionFault() }
-    s.pointee.cr3 = value & 0x7FFF_FFFF_FFFF_FFFF
-    flushTLB()
+    // With process-context identifiers bit 63 says that translations may be kept. They are not:
+    // the TLB holds those of one context at a time.
+    let keep: UInt64 = s.pointee.cr4 & Bits.pcide != 0 ? 1 << 63 : 0
+    if s.pointee.isLongMode && (value & ~keep) >> 46 != 0 { return protectionFault() }
+    s.pointee.cr3 = value & ~keep
+    flushLocal()
     return Next.leave
   }
 
   func setCR4(_ value: UInt64) -> Int {
-    // VME PVI TSD DE PSE PAE MCE PGE PCE OSFXSR OSXMMEXCPT UMIP FSGSBASE SMEP SMAP
-    let known: UInt64 = 0x0031_0FFF
+    // VME PVI TSD DE PSE PAE MCE PGE PCE OSFXSR OSXMMEXCPT UMIP FSGSBASE PCIDE
+    // OSXSAVE SMEP SMAP
+    let known: UInt64 = 0x0037_0FFF
     if value & ~known != 0 { return protectionFault() }
     let old = s.pointee.cr4
     if s.pointee.isLongMode && value & Bits.pae == 0 { return protectionFault() }
+    if value & ~old & Bits.pcide != 0, !s.pointee.isLongMode || s.pointee.cr3 & 0xFFF != 0 {
+      return protectionFault()
+    }
     s.pointee.cr4 = value
-    let touchesPaging = Bits.pae | Bits.pse | Bits.smep | Bits.smap | 0x80
+    let touchesPaging =
+      Bits.pae | Bits.pse | Bits.smep | Bits.smap | Bits.pge | Bits.pcide
     if (old ^ value) & touchesPaging != 0 {
       if s.pointee.cr0 & Bits.pg != 0, value & Bits.pae != 0, !s.pointee.isLongMode,
         !loadPointers(s.pointee.cr3)

@@ -17,6 +17,7 @@ extension CPU {
     static let accessed: UInt64 = 0x20
     static let dirty: UInt64 = 0x40
     static let large: UInt64 = 0x80
+    static let global: UInt64 = 0x100
     static let frame: UInt64 = 0x000F_FFFF_FFFF_F000
     static let noExecute: UInt64 = 1 << 63
   }
@@ -45,6 +46,7 @@ extension CPU {
     _ linear: UInt64, writing: Bool, user: Bool, fetching: Bool = false, system: Bool = false
   ) -> UInt64? {
     s.pointee.endedLarge = false
+    s.pointee.endedGlobal = false
     guard s.pointee.cr0 & Bits.pg != 0 else { return linear & 0xFFFF_FFFF }
     if s.pointee.cr4 & Bits.pae != 0 {
       return walkWide(linear, writing: writing, user: user, fetching: fetching, system: system)
@@ -128,7 +130,9 @@ extension CPU {
         if level > 0 {
           s.pointee.largePages = true
           s.pointee.endedLarge = true
+          if level == 2 { s.pointee.hugePages = true }
         }
+        s.pointee.endedGlobal = entry & Entry.global != 0
         return entry & Entry.frame & ~mask | linear & mask
       }
       mark(at, entry, Entry.accessed, 8)
@@ -146,6 +150,11 @@ extension CPU {
       return pageFault(linear, 0, writing: writing, user: user, fetching: fetching)
     }
     if directory & Entry.large != 0 && s.pointee.cr4 & Bits.pse != 0 {
+      // Bits 13 to 20 are address bits 32 to 39; bit 21 is reserved.
+      guard directory & 0x20_0000 == 0 else {
+        return pageFault(
+          linear, Cause.present | Cause.reserved, writing: writing, user: user, fetching: fetching)
+      }
       guard
         allows(
           directory, false, writing: writing, user: user, fetching: fetching, system: system)
@@ -153,6 +162,7 @@ extension CPU {
         return pageFault(linear, Cause.present, writing: writing, user: user, fetching: fetching)
       }
       mark(directoryAt, directory, Entry.accessed | (writing ? Entry.dirty : 0), 4)
+      s.pointee.endedGlobal = directory & Entry.global != 0
       s.pointee.largePages = true
       s.pointee.endedLarge = true
       return (directory >> 13 & 0xFF) << 32 | directory & 0xFFC0_0000 | linear & 0x3F_FFFF
@@ -170,6 +180,7 @@ extension CPU {
     }
     mark(directoryAt, directory, Entry.accessed, 4)
     mark(at, entry, Entry.accessed | (writing ? Entry.dirty : 0), 4)
+    s.pointee.endedGlobal = entry & Entry.global != 0
     return entry & 0xFFFF_F000 | linear & 4095
   }
 

@@ -52,20 +52,31 @@ extension CPU {
 
   @inline(never)
   func slowLoad(_ segment: UInt16, _ offset: UInt64, _ size: Int) -> UInt64? {
-    guard let linear = linear(segment, offset, size, writing: false) else { return nil }
+    guard let linear = linear(segment, offset, size, writing: false), isAligned(linear, size)
+    else { return nil }
     return loadLinear(linear, size, user: isUser)
   }
 
   @inline(never)
   func slowStore(_ segment: UInt16, _ offset: UInt64, _ value: UInt64, _ size: Int) -> Int {
-    guard let linear = linear(segment, offset, size, writing: true) else { return Next.fault }
+    guard let linear = linear(segment, offset, size, writing: true), isAligned(linear, size)
+    else { return Next.fault }
     return storeLinear(linear, value, size, user: isUser)
+  }
+
+  /// Whether the access may be where it is with alignment checks; else #AC. Operands of more than 8
+  /// bytes come in parts of 8.
+  private func isAligned(_ linear: UInt64, _ size: Int) -> Bool {
+    guard s.pointee.checksAlignment, linear & (UInt64(min(size, 8)) &- 1) != 0 else { return true }
+    _ = fault(Vector.alignment, code: 0)
+    return false
   }
 
   /// Whether a store would be right; else the fault is recorded.
   @inline(never)
   func slowProbeWrite(_ segment: UInt16, _ offset: UInt64, _ size: Int) -> Bool {
     guard let linear = linear(segment, offset, size, writing: true),
+      size & (size - 1) != 0 || isAligned(linear, size),
       translate(linear, writing: true, user: isUser) != nil
     else { return false }
     let last = (linear &+ UInt64(size) &- 1) & s.pointee.linearMask
@@ -86,12 +97,21 @@ extension CPU {
     if page.pointee.code?.pointee.tableLevels.load(ordering: .relaxed) != 0 {
       noteTableChange(page, inside, size, found, value: nil)
     }
+    if s.pointee.slow & Slow.breakpoints != 0 { noteAccess(linear, size, writing: true) }
     noteStore(page, inside, size, found)
     return base + inside
   }
 
   /// A load from a linear address; nil after a page fault.
   func loadLinear(_ linear: UInt64, _ size: Int, user: Bool) -> UInt64? {
+    guard s.pointee.slow & Slow.breakpoints != 0 else { return loadUnwatched(linear, size, user) }
+    let value = loadUnwatched(linear, size, user)
+    if value != nil { noteAccess(linear, size, writing: false) }
+    return value
+  }
+
+  @inline(__always)
+  private func loadUnwatched(_ linear: UInt64, _ size: Int, _ user: Bool) -> UInt64? {
     let inside = Int(truncatingIfNeeded: linear & 4095)
     if inside + size <= 4096 {
       let entry = entry(linear)
@@ -120,6 +140,18 @@ extension CPU {
 
   /// A store to a linear address.
   func storeLinear(_ linear: UInt64, _ value: UInt64, _ size: Int, user: Bool) -> Int {
+    guard s.pointee.slow & Slow.breakpoints != 0 else {
+      return storeUnwatched(linear, value, size, user)
+    }
+    let result = storeUnwatched(linear, value, size, user)
+    if result != Next.fault { noteAccess(linear, size, writing: true) }
+    return result
+  }
+
+  @inline(__always)
+  private func storeUnwatched(
+    _ linear: UInt64, _ value: UInt64, _ size: Int, _ user: Bool
+  ) -> Int {
     let inside = Int(truncatingIfNeeded: linear & 4095)
     if inside + size <= 4096 {
       let entry = entry(linear)
@@ -242,11 +274,13 @@ extension CPU {
 
   /// Remembers where `linear` leads for the privilege of the moment.
   func fill(_ linear: UInt64, _ physical: UInt64, writing: Bool) {
+    if s.pointee.checksAlignment || isWatched(linear) { return }
     let entry = entry(linear)
     if entry.pointee.physical == TLBEntry.empty { noteFilled(entry) }
     let linearPage = linear & ~4095
     let physicalPageAddress = physical & ~4095
-    let large = s.pointee.endedLarge ? TLBEntry.large : 0
+    let large =
+      (s.pointee.endedLarge ? TLBEntry.large : 0) | (s.pointee.endedGlobal ? TLBEntry.global : 0)
     let page = physicalPage(physicalPageAddress)
     let same = entry.pointee.physical & ~4095 == physicalPageAddress
     guard let base = page.pointee.base else {
@@ -306,11 +340,7 @@ extension CPU {
   /// Forgets all translations.
   func flushTLB() {
     if s.pointee.filledCount <= Layout.filledEntries {
-      forEachEntry {
-        $0.pointee = TLBEntry(
-          readTag: TLBEntry.empty, writeTag: TLBEntry.empty, addend: TLBEntry.empty,
-          physical: TLBEntry.empty)
-      }
+      forEachEntry { $0.pointee = .nothing }
     } else {
       (raw + Layout.tlb).initializeMemory(
         as: UInt8.self, repeating: TLBEntry.emptyByte,
@@ -319,6 +349,27 @@ extension CPU {
     s.pointee.filledCount = 0
     newGeneration()
     s.pointee.largePages = false
+    s.pointee.hugePages = false
+  }
+
+  /// Forgets the translations that are not global ones, as a load of CR3 does.
+  func flushLocal() {
+    guard s.pointee.cr4 & Bits.pge != 0, s.pointee.filledCount <= Layout.filledEntries else {
+      return flushTLB()
+    }
+    var kept = 0
+    for index in 0..<s.pointee.filledCount {
+      let number = filled[index]
+      let entry = entries + Int(number)
+      if entry.pointee.physical & TLBEntry.global != 0 {
+        filled[kept] = number
+        kept += 1
+      } else {
+        entry.pointee = .nothing
+      }
+    }
+    s.pointee.filledCount = kept
+    newGeneration()
   }
 
   /// Forgets where code lies.
@@ -354,6 +405,7 @@ extension CPU {
 
   /// Forgets the translation of one page, and of the large page around it.
   func flushPage(_ linear: UInt64) {
+    if s.pointee.hugePages { return flushTLB() }
     let index = Int(truncatingIfNeeded: linear &>> 12) & (Layout.tlbEntries - 1)
     for set in 0..<Layout.tlbSets {
       let entry = entries + (set * Layout.tlbEntries + index)

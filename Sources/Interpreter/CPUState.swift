@@ -126,7 +126,11 @@ enum Layout {
   /// Numbers of the TLB entries that were filled since all were forgotten.
   static let filled = worlds + worldEntries * 32
   static let filledEntries = 1024
-  static let total = filled + filledEntries * 2
+  /// A TLB set that is always empty, for accesses that all have to be looked at.
+  static let emptySet = (filled + filledEntries * 2 + 63) & ~63
+  static let total = emptySet + tlbEntries * 32
+  /// The MTRRs: 16 of variable ranges, 11 of fixed ones.
+  static let ranges = 3584
 }
 
 /// A segment register: what the guest loaded, and what accesses use in the mode of the moment.
@@ -170,10 +174,13 @@ struct TLBEntry {
   static let deviceWrite: UInt64 = 2
   static let window: UInt64 = 4
   static let large: UInt64 = 8
+  /// Loads of CR3 leave it.
+  static let global: UInt64 = 16
   /// Every byte of an entry that was not filled since all were forgotten: no tag that a page has,
   /// and no device bits that count without one.
   static let emptyByte: UInt8 = 1
   static let empty: UInt64 = 0x0101_0101_0101_0101
+  static let nothing = TLBEntry(readTag: empty, writeTag: empty, addend: empty, physical: empty)
 }
 
 /// A linear page that code is fetched from.
@@ -260,17 +267,22 @@ struct CPUState {
   var faultHasCode = false
   var faultVector: UInt8 = 0
   var faultCode: UInt32 = 0
-  /// DR6 bits that a debug exception being delivered sets.
-  var pendingDebug: UInt64 = 0
   var deliveryDepth: UInt8 = 0
   var injected: Int = -1
   var shadowedRip: UInt64 = 0
   var wantsWindow = false
   var largePages = false
-  /// The last walk ended at a large page.
+  /// The last walk ended at a large page, at a global one.
   var endedLarge = false
   /// The last walk ended at a page that users may access.
   var endedUser = false
+  var endedGlobal = false
+  /// Translations of 1 GiB pages are about.
+  var hugePages = false
+  /// Accesses of the moment are checked for alignment.
+  var checksAlignment = false
+  /// The debug exception that is recorded is a fault: RIP is the instruction's.
+  var debugIsFault = false
   /// An NMI is being handled: the next one waits for IRET.
   var blocksNMI = false
 
@@ -304,10 +316,13 @@ struct CPUState {
   var kernelGSBase: UInt64 = 0
   var tscAux: UInt64 = 0
   var tscOffset: UInt64 = 0
+  /// IA32_TSC_ADJUST.
+  var tscAdjust: UInt64 = 0
   var tscDeadline: UInt64 = 0
   var pat: UInt64 = 0x0007_0406_0007_0406
   var miscEnable: UInt64 = 1
-  var mtrrDefault: UInt64 = 0
+  /// Write-back where no other range says otherwise, as firmware leaves it.
+  var mtrrDefault: UInt64 = 0xC06
   var feature: UInt64 = 0
 
   /// There is a ``UserEngine`` that runs 64-bit user code.
@@ -340,6 +355,8 @@ enum Slow {
   static let pendingInterrupt: UInt64 = 64
   /// The code is what the user engine runs.
   static let user: UInt64 = 128
+  /// A breakpoint is enabled in DR7: instructions run one by one.
+  static let breakpoints: UInt64 = 256
 }
 
 /// Which side has the newest FPU and vector state: this one, the user engine, or both.
@@ -363,8 +380,6 @@ final class Environment {
   let timestampCounter = GuestTimestampCounter()
   let blocks = BlockCache()
   let stubs = StubPool()
-  /// Memory type range registers, which keep what is written and do nothing.
-  var memoryTypes: [UInt32: UInt64] = [:]
   /// What runs 64-bit user code; nil: the interpreter.
   var userEngine: UserEngine?
 
@@ -574,6 +589,7 @@ enum Vector {
   static let protection: UInt8 = 13
   static let page: UInt8 = 14
   static let floatingPoint: UInt8 = 16
+  static let alignment: UInt8 = 17
   static let vector: UInt8 = 19
 }
 
@@ -588,6 +604,7 @@ enum Bits {
   static let am: UInt64 = 1 << 18
   static let pg: UInt64 = 1 << 31
   static let vme: UInt64 = 1 << 0
+  static let pvi: UInt64 = 1 << 1
   static let tsd: UInt64 = 1 << 2
   static let de: UInt64 = 1 << 3
   static let pse: UInt64 = 1 << 4
@@ -596,7 +613,10 @@ enum Bits {
   static let osfxsr: UInt64 = 1 << 9
   static let osxmmexcpt: UInt64 = 1 << 10
   static let umip: UInt64 = 1 << 11
+  static let pge: UInt64 = 1 << 7
   static let fsgsbase: UInt64 = 1 << 16
+  static let pcide: UInt64 = 1 << 17
+  static let osxsave: UInt64 = 1 << 18
   static let smep: UInt64 = 1 << 20
   static let smap: UInt64 = 1 << 21
   static let sce: UInt64 = 1 << 0

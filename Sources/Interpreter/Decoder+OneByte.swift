@@ -278,7 +278,7 @@ extension Decoder {
       o.pointee.go = Handlers.returnNear(operandSize)
       return true
     case 0xC4, 0xC5:
-      if codeSize == 3 { return true }
+      if beginsVEX { return decodeVEX(opcode, o) }
       readModRM(o, operandSize)
       if !isMemory { return true }
       o.pointee.aux = opcode == 0xC4 ? 0 : 3

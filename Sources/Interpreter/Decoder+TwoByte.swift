@@ -58,6 +58,13 @@ extension Decoder {
     return false
   }
 
+  /// The end of a block, with a handler where there is no prefix that would make it another
+  /// instruction.
+  private func endsUnprefixed(_ o: OpRef, _ run: Handler) -> Bool {
+    if repeatPrefix == 0 && !hasOperandPrefix { o.pointee.run = run }
+    return true
+  }
+
   private func ends(_ o: OpRef, _ run: Handler) -> Bool {
     o.pointee.run = run
     return true
@@ -80,9 +87,9 @@ extension Decoder {
     if !isMemory && modrmField != 4 && modrmField != 6 {
       o.pointee.aux = modrm
       switch modrm {
-      case 0xC8, 0xC9: o.pointee.run = Handlers.nothing
       case 0xCA, 0xCB: o.pointee.run = Handlers.accessCheckFlag
       case 0xD0: o.pointee.run = Handlers.readExtendedControl
+      case 0xD1: o.pointee.run = Handlers.writeExtendedControl
       case 0xF8: if codeSize == 3 { o.pointee.run = Handlers.swapGS }
       case 0xF9: o.pointee.run = Handlers.readTimeStampAux
       default: break
@@ -206,11 +213,13 @@ extension Decoder {
     case 1 where isMemory:
       allowLock(o)
       o.pointee.run = rex & 8 != 0 ? Handlers.compareExchange16 : Handlers.compareExchange8
+    case 4 where isMemory: return endsUnprefixed(o, Handlers.saveExtendedCompact)
     case 6 where !isMemory, 7 where !isMemory:
+      o.pointee.aux = modrmField
       if modrmField == 7 && repeatPrefix == 0xF3 {
         o.pointee.size = codeSize == 3 ? 3 : 2
         o.pointee.run = Handlers.readProcessorID
-      } else if modrmField == 6 {
+      } else if repeatPrefix == 0 {
         o.pointee.run = Handlers.random
       } else {
         return true
@@ -228,8 +237,11 @@ extension Decoder {
       case 0: o.pointee.run = Handlers.saveFPU
       case 1: o.pointee.run = Handlers.restoreFPU
       case 2, 3: o.pointee.run = Handlers.vectorControl
-      case 7: o.pointee.run = Handlers.probe
-      default: return true
+      case 4: return endsUnprefixed(o, Handlers.saveExtended)
+      case 5: return endsUnprefixed(o, Handlers.restoreExtended)
+      case 6 where hasOperandPrefix: o.pointee.run = Handlers.probe
+      case 6: return endsUnprefixed(o, Handlers.saveExtendedOptimized)
+      default: o.pointee.run = Handlers.probe
       }
       return false
     }
@@ -260,6 +272,14 @@ extension Decoder {
       o.pointee.aux = opcode & 1
       o.pointee.run = Handlers.moveSwapped
       return false
+    }
+    if map == 0x38 && opcode == 0x82 && hasOperandPrefix && repeatPrefix == 0 {
+      readModRM(o, codeSize == 3 ? 3 : 2)
+      if isMemory { o.pointee.run = Handlers.invalidateContext }
+      return true
+    }
+    if map == 0x38 && opcode == 0xF6 && (repeatPrefix == 0xF3 || hasOperandPrefix) {
+      return decodeCarryAdd(o)
     }
     return decodeVector(map: map == 0x38 ? 2 : 3, opcode, o)
   }

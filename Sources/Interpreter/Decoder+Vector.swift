@@ -8,14 +8,26 @@ extension Decoder {
     /// Executes although an exception is pending.
     static let noWait: UInt8 = 8
     static let x87: UInt8 = 16
+    /// By the rules of AVX.
+    static let wide: UInt8 = 32
+    /// General registers alone.
+    static let general: UInt8 = 64
+    static let mmx: UInt8 = 128
+
+    fileprivate static func handler(_ kind: UInt8) -> Handler {
+      if kind & x87 != 0 { return Handlers.x87 }
+      if kind & wide != 0 { return Handlers.wideVector }
+      if kind & general != 0 { return Handlers.general }
+      return kind & mmx != 0 ? Handlers.mmx : Handlers.vector
+    }
   }
 
-  private func finishStub(_ o: OpRef, _ builder: StubBuilder, bytes: Int, kind: UInt8) {
+  func finishStub(_ o: OpRef, _ builder: StubBuilder, bytes: Int, kind: UInt8) {
     o.pointee.imm = cpu.environment.stubs.stub(builder.bytes)
     o.pointee.aux = UInt8(truncatingIfNeeded: bytes)
     o.pointee.reg = kind
     guard o.pointee.imm != 0 else { return }
-    o.pointee.run = kind & Kind.x87 != 0 ? Handlers.x87 : Handlers.vector
+    o.pointee.run = Kind.handler(kind)
   }
 
   mutating func decodeX87(_ opcode: UInt8, _ o: OpRef) -> Bool {
@@ -135,23 +147,42 @@ extension Decoder {
       builder.emit(0x0F, opcode)
       builder.saveAll()
       builder.end()
-      finishStub(o, builder, bytes: 0, kind: Kind.x87)
+      finishStub(o, builder, bytes: 0, kind: Kind.mmx)
       return false
     }
     readModRM(o, 2)
+    if map == 1 && opcode == 0xF7 && prefix < 2 {
+      if isMemory { return true }
+      setByteMask(o, isMMX: prefix == 0)
+      o.pointee.run = prefix == 0 ? Handlers.byteMaskMMX : Handlers.byteMask
+      return false
+    }
     let immediate: UInt8? = form.contains(.immediate) || map == 3 ? byte() : nil
     if isTruncated || !form.contains(.valid) { return true }
     if isMemory ? form.contains(.registerOnly) : form.contains(.memoryOnly) { return true }
     if form.contains(.group) && !isShiftGroup(opcode, prefix) { return true }
     let builder = vectorStub(map: map, opcode, prefix, form, immediate)
-    var kind: UInt8 = form.contains(.mmx) ? Kind.x87 : 0
+    var kind: UInt8 = form.contains(.mmx) ? Kind.mmx : 0
     if isMemory {
       kind |= form.contains(.store) ? Kind.stores : Kind.loads
       if form.contains(.aligned) { kind |= Kind.aligned }
     }
     let bytes = form.contains(.wide) && rex & 8 != 0 ? 8 : form.memoryBytes
     finishStub(o, builder, bytes: bytes, kind: kind)
+    if kind & Kind.mmx != 0 && map == 1 && opcode < 0x30 && o.pointee.imm != 0 {
+      o.pointee.run = Handlers.mixedVector
+    }
     return false
+  }
+
+  /// Whether MXCSR takes part: what only moves bits or integers needs it neither before nor after.
+  private static func usesControl(map: UInt8, _ opcode: UInt8) -> Bool {
+    switch (map, opcode) {
+    case (1, 0x2A), (1, 0x2C...0x2F), (1, 0x51...0x53), (1, 0x58...0x5F), (1, 0x7C), (1, 0x7D),
+      (1, 0xC2), (1, 0xD0), (1, 0xE6), (3, 0x08...0x0B), (3, 0x40), (3, 0x41):
+      true
+    default: false
+    }
   }
 
   private func isShiftGroup(_ opcode: UInt8, _ prefix: UInt8) -> Bool {
@@ -172,12 +203,13 @@ extension Decoder {
     let hasVectorReg = !form.contains(.generalReg) && !form.contains(.group)
     let hasVectorRM = !isMemory && !form.contains(.generalRM)
     let hasGeneralRM = !isMemory && form.contains(.generalRM)
+    let usesControl = isMMX || Self.usesControl(map: map, opcode)
     var builder = StubBuilder()
     builder.begin()
     if isMMX {
       builder.restoreAll()
     } else {
-      builder.loadControl()
+      if usesControl { builder.loadControl() }
       if hasVectorReg { builder.vector(reg, save: false) }
       if hasVectorRM { builder.vector(rm, save: false) }
       if form.contains(.usesXMM0) { builder.vector(0, save: false) }
@@ -198,9 +230,9 @@ extension Decoder {
       if hasVectorReg { builder.vector(reg, save: true) }
       if hasVectorRM { builder.vector(rm, save: true) }
       if form.contains(.strings) { builder.vector(0, save: true) }
-      builder.saveControl()
+      if usesControl { builder.saveControl() }
     }
-    builder.end()
+    if usesControl { builder.end() } else { builder.justReturn() }
     return builder
   }
 

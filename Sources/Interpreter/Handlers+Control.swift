@@ -18,10 +18,14 @@ extension Handlers {
   static let interrupt: Handler = { raw, op in
     let cpu = CPU(raw: raw)
     let s = cpu.s
-    if s.pointee.isV86 && s.pointee.eflags & RFlag.privilege != RFlag.privilege {
-      return cpu.protectionFault()
+    let vector = UInt8(truncatingIfNeeded: op.op.pointee.imm)
+    if s.pointee.isV86 && s.pointee.cr4 & Bits.vme != 0,
+      let next = cpu.virtualInterrupt(vector, op.op)
+    {
+      return next
     }
-    return cpu.softwareInterrupt(UInt8(truncatingIfNeeded: op.op.pointee.imm), op.op)
+    if cpu.isRestrictedV86 { return cpu.protectionFault() }
+    return cpu.softwareInterrupt(vector, op.op)
   }
   static let interrupt3: Handler = { CPU(raw: $0).softwareInterrupt(3, $1.op) }
   static let interrupt1: Handler = { CPU(raw: $0).softwareInterrupt(1, $1.op, privileged: true) }
@@ -61,13 +65,26 @@ extension Handlers {
   }
   static let pushFlags: Handler = { raw, op in
     let cpu = CPU(raw: raw)
-    if cpu.isRestrictedV86 { return cpu.protectionFault() }
+    if cpu.isRestrictedV86 {
+      guard cpu.hasVirtualInterrupts, op.op.pointee.size == 1 else { return cpu.protectionFault() }
+      return cpu.push(size: 1, cpu.virtualFlags)
+    }
     return cpu.push(
       size: op.op.pointee.size, cpu.rflags & ~(RFlag.resume | RFlag.virtual8086))
   }
   static let popFlags: Handler = { raw, op in
     let cpu = CPU(raw: raw)
-    if cpu.isRestrictedV86 { return cpu.protectionFault() }
+    if cpu.isRestrictedV86 {
+      guard cpu.hasVirtualInterrupts, op.op.pointee.size == 1 else { return cpu.protectionFault() }
+      let top = cpu[4]
+      guard let image = cpu.pop(size: 1) else { return Next.fault }
+      guard cpu.mayLoadVirtualFlags(image) else {
+        cpu[4] = top
+        return Next.fault
+      }
+      cpu.loadVirtualFlags(image)
+      return Next.leave
+    }
     guard let image = cpu.pop(size: op.op.pointee.size) else { return Next.fault }
     let keeps = RFlag.virtualInterrupt | RFlag.virtualPending
     let old = cpu.s.pointee.eflags
@@ -79,14 +96,19 @@ extension Handlers {
   }
   static let clearInterrupt: Handler = { raw, _ in
     let cpu = CPU(raw: raw)
-    guard cpu.mayChangeInterrupts else { return cpu.protectionFault() }
+    guard cpu.mayChangeInterrupts else {
+      return cpu.hasVirtualInterrupts ? cpu.setVirtualInterrupt(false) : cpu.protectionFault()
+    }
     cpu.s.pointee.eflags &= ~RFlag.interrupt
     return Next.op
   }
   /// The block goes on behind STI: nothing looks up before the instruction after it.
   static let setInterrupt: Threaded = { raw, op in
     let cpu = CPU(raw: raw)
-    guard cpu.mayChangeInterrupts else { return cpu.say(op.op, cpu.protectionFault()) }
+    guard cpu.mayChangeInterrupts else {
+      return cpu.say(
+        op.op, cpu.hasVirtualInterrupts ? cpu.setVirtualInterrupt(true) : cpu.protectionFault())
+    }
     if cpu.s.pointee.eflags & RFlag.interrupt != 0 { return cpu.go(op.op) }
     cpu.s.pointee.eflags |= RFlag.interrupt
     cpu.unpark()
@@ -108,6 +130,7 @@ extension Handlers {
     let width = AccessWidth(rawValue: 1 << o.pointee.size) ?? .byte
     guard cpu.mayUsePort(port, width.bytes) else { return Next.fault }
     cpu.set(0, size: o.pointee.size, UInt64(cpu.environment.ports.read(port, width: width)))
+    cpu.notePort(port, width.bytes)
     return Next.leave
   }
   static let output: Handler = { raw, op in
@@ -124,6 +147,7 @@ extension Handlers {
       }
     }
     cpu.environment.ports.write(port, width: width, value: cpu.get(0, UInt32.self))
+    cpu.notePort(port, width.bytes)
     return Next.leave
   }
 }

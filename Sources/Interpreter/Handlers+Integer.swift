@@ -174,7 +174,9 @@ extension Handlers {
   static let random: Handler = { raw, op in
     let cpu = CPU(raw: raw)
     var value: UInt64 = 0
-    let done = HostCPUID.hasRandom && ci_rdrand(&value)
+    let isSeed = op.op.pointee.aux == 7
+    guard isSeed ? HostCPUID.hasSeed : HostCPUID.hasRandom else { return cpu.undefined() }
+    let done = isSeed ? ci_rdseed(&value) : ci_rdrand(&value)
     cpu.set(op.op.pointee.rm, size: op.op.pointee.size, done ? value : 0)
     cpu.flags.pointee = 0x200 | (done ? FlagWord.carry : 0)
     return Next.op

@@ -7,7 +7,13 @@ extension Handlers {
     let cpu = CPU(raw: raw)
     let leaf = cpu.get(0, UInt32.self)
     var result = cpu.environment.cpuid(leaf, cpu.get(8, UInt32.self))
-    if leaf == 1 && cpu.s.pointee.cr4 & 0x40000 == 0 { result.ecx &= ~(1 << 27) }
+    if leaf == 1 {
+      let isEnabled = cpu.s.pointee.cr4 & Bits.osxsave != 0
+      result.ecx = result.ecx & ~(1 << 27) | (isEnabled ? 1 << 27 : 0)
+    }
+    if leaf == 13 && cpu.get(8, UInt32.self) < 2 && result.ebx != 0 {
+      result.ebx = HostCPUID.imageBytes(cpu.s.pointee.xcr0)
+    }
     cpu.set(0, result.eax)
     cpu.set(24, result.ebx)
     cpu.set(8, result.ecx)
@@ -90,15 +96,21 @@ extension CPU {
   /// RDMSR; nil for one that there is not.
   func modelRegister(_ index: UInt32) -> UInt64? {
     if let local = environment.localAPIC, LocalAPIC.ownsMSR(index) { return local.readMSR(index) }
+    if let place = rangeRegister(index) { return place.pointee }
     switch index {
     case 0x10: return ci_rdtsc() &+ s.pointee.tscOffset
-    case 0x17, 0x8B, 0x3A, 0x79, 0xFE, 0x179, 0x17A, 0x1D9, 0x1DB, 0x1DC, 0xCE, 0x140: return 0
+    case 0x3B: return s.pointee.tscAdjust
+    // Microcode of revision 1; 8 variable ranges, fixed ranges and write combining; none of the
+    // faults that some processors have (Intel SDM vol. 4, IA32_ARCH_CAPABILITIES).
+    case 0x8B: return 1 << 32
+    case 0xFE: return 0x508
+    case 0x10A: return 0x0C00_E169
+    case 0x17, 0x2A, 0xCD, 0x3A, 0x79, 0x179, 0x17A, 0x1D9, 0x1DB, 0x1DC, 0xCE, 0x140: return 0
     case 0x1B: return s.pointee.apicBase
     case 0x174: return s.pointee.sysenterCS
     case 0x175: return s.pointee.sysenterESP
     case 0x176: return s.pointee.sysenterEIP
     case 0x1A0: return s.pointee.miscEnable
-    case 0x200...0x26F: return environment.memoryTypes[index] ?? 0
     case 0x400...0x47F: return 0
     case 0x277: return s.pointee.pat
     case 0x2FF: return s.pointee.mtrrDefault
@@ -125,18 +137,29 @@ extension CPU {
       s.pointee.slow |= Slow.pendingInterrupt
       return local.writeMSR(index, value: value)
     }
+    if let place = rangeRegister(index) {
+      place.pointee = value
+      return true
+    }
     switch index {
     case 0x10:
-      s.pointee.tscOffset = value &- ci_rdtsc()
-      environment.timestampCounter.offset = s.pointee.tscOffset
-      environment.localAPIC?.timestampCounterChanged()
+      let offset = value &- ci_rdtsc()
+      s.pointee.tscAdjust &+= offset &- s.pointee.tscOffset
+      setTimeStampOffset(offset)
+    case 0x3B:
+      setTimeStampOffset(s.pointee.tscOffset &+ value &- s.pointee.tscAdjust)
+      s.pointee.tscAdjust = value
     case 0x1B: s.pointee.apicBase = value
     case 0x174: s.pointee.sysenterCS = value
-    case 0x175: s.pointee.sysenterESP = value
-    case 0x176: s.pointee.sysenterEIP = value
+    case 0x175, 0x176: return setAddressRegister(index, value)
     case 0x1A0: s.pointee.miscEnable = value
-    case 0x277: s.pointee.pat = value
-    case 0x200...0x26F: environment.memoryTypes[index] = value
+    case 0x277:
+      // Each byte is a memory type: 2, 3 and all above 7 are none.
+      for shift in stride(from: UInt64(0), to: 64, by: 8) {
+        let type = value >> shift & 0xFF
+        if type > 7 || type == 2 || type == 3 { return false }
+      }
+      s.pointee.pat = value
     case 0x2FF: s.pointee.mtrrDefault = value
     case 0x6E0: s.pointee.tscDeadline = value
     case 0xC000_0080: return setEFER(value)
@@ -145,17 +168,47 @@ extension CPU {
       return setAddressRegister(index, value)
     case 0xC000_0084: s.pointee.sfmask = value & 0xFFFF_FFFF
     case 0xC000_0103: s.pointee.tscAux = value & 0xFFFF_FFFF
-    case 0x17, 0x8B, 0x3A, 0x79, 0xFE, 0x179, 0x17A, 0x1D9, 0xCE, 0x140,
-      0x400...0x47F, 0xC001_0000...0xC001_FFFF:
+    case 0x17, 0x8B, 0x3A, 0x79, 0x17A, 0x1D9, 0x140, 0x400...0x47F, 0xC001_0000...0xC001_FFFF:
       break
     default: return false
     }
     return true
   }
 
+  private func setTimeStampOffset(_ offset: UInt64) {
+    s.pointee.tscOffset = offset
+    environment.timestampCounter.offset = offset
+    environment.localAPIC?.timestampCounterChanged()
+  }
+
+  /// The MTRR of an index; nil for none.
+  private func rangeRegister(_ index: UInt32) -> UnsafeMutablePointer<UInt64>? {
+    let place: Int
+    switch index {
+    case 0x200...0x20F: place = Int(index) - 0x200
+    case 0x250: place = 16
+    case 0x258, 0x259: place = 17 + Int(index) - 0x258
+    case 0x268...0x26F: place = 19 + Int(index) - 0x268
+    default: return nil
+    }
+    return (raw + Layout.ranges).assumingMemoryBound(to: UInt64.self) + place
+  }
+
+  /// The MTRRs as firmware leaves them: memory is write-back, the legacy window and what is below
+  /// 4 GiB for devices is not cached.
+  func resetRanges() {
+    let ranges = (raw + Layout.ranges).assumingMemoryBound(to: UInt64.self)
+    for place in 0..<27 { ranges[place] = place < 16 ? 0 : 0x0606_0606_0606_0606 }
+    ranges[0] = 0xC000_0000
+    ranges[1] = 0x3FFF_C000_0800
+    ranges[18] = 0
+  }
+
   private func setAddressRegister(_ index: UInt32, _ value: UInt64) -> Bool {
     guard Self.isCanonical(value) else { return false }
     switch index {
+    case 0x175: s.pointee.sysenterESP = value
+    case 0x176: s.pointee.sysenterEIP = value
     case 0xC000_0082: s.pointee.lstar = value
     case 0xC000_0083: s.pointee.cstar = value
     case 0xC000_0100:
@@ -170,7 +223,7 @@ extension CPU {
   }
 
   private func setEFER(_ value: UInt64) -> Bool {
-    let known = Bits.sce | Bits.lme | Bits.lma | Bits.nxe | 1 << 14
+    let known = Bits.sce | Bits.lme | Bits.lma | Bits.nxe
     if value & ~known != 0 { return false }
     let old = s.pointee.efer
     if s.pointee.cr0 & Bits.pg != 0 && (old ^ value) & Bits.lme != 0 { return false }

@@ -4,8 +4,10 @@ import KVMEngine
 /// String instructions. A repeated one works in portions and comes back to itself for more, so that
 /// interrupts are seen in between.
 extension CPU {
-  /// How many elements are done before the loop looks up; one in single steps.
-  private var portion: UInt64 { s.pointee.eflags & RFlag.trap != 0 ? 1 : 4096 }
+  /// How many elements are done before the loop looks up; one while a trap may have to come after it.
+  private var portion: UInt64 {
+    s.pointee.slow & (Slow.breakpoints | Slow.singleStep) != 0 ? 1 : 4096
+  }
 
   @inline(__always) private func addressMask(_ o: OpRef) -> UInt64 {
     UInt64.max &>> UInt64(o.pointee.addressShift)
@@ -218,6 +220,7 @@ extension CPU {
       }
       let value = environment.ports.read(port, width: width)
       if store(destination, at, size: size, UInt64(value)) == Next.fault { return Next.fault }
+      notePort(port, width.bytes)
       advance(7, step, mask)
       left -= 1
       if repeats { advance(1, UInt64.max, mask) }
@@ -240,6 +243,7 @@ extension CPU {
         return Next.fault
       }
       environment.ports.write(port, width: width, value: UInt32(truncatingIfNeeded: value))
+      notePort(port, width.bytes)
       advance(6, step, mask)
       left -= 1
       if repeats { advance(1, UInt64.max, mask) }

@@ -136,6 +136,7 @@ extension Handlers {
     cpu.flushPage(at & cpu.s.pointee.linearMask)
     return Next.leave
   }
+  static let invalidateContext: Handler = { CPU(raw: $0).invalidateContext($1.op) }
   static let accessCheckFlag: Handler = { raw, op in
     let cpu = CPU(raw: raw)
     guard cpu.s.pointee.cpl == 0, cpu.s.pointee.cr4 & Bits.smap != 0 else {
@@ -149,8 +150,6 @@ extension Handlers {
     cpu.updateTLBSet()
     return Next.op
   }
-  static let readExtendedControl: Handler = { raw, _ in CPU(raw: raw).undefined() }
-
   static let readControl: Handler = { raw, op in
     let cpu = CPU(raw: raw)
     if cpu.s.pointee.cpl != 0 { return cpu.protectionFault() }
@@ -194,10 +193,35 @@ extension CPU {
   /// Whether UMIP keeps a user from SGDT and its like.
   var isUserBarred: Bool { s.pointee.cpl == 3 && s.pointee.cr4 & Bits.umip != 0 }
 
+  /// INVPCID. Translations of the current context and global ones are all that the TLB has.
+  fileprivate func invalidateContext(_ o: OpRef) -> Int {
+    if s.pointee.cpl != 0 { return protectionFault() }
+    let kind = get(o.pointee.reg, size: s.pointee.is64 ? 3 : 2)
+    let at = offset(o)
+    guard let context = load(o.pointee.segment, at, UInt64.self),
+      let linear = load(o.pointee.segment, at &+ 8, UInt64.self)
+    else { return Next.fault }
+    let usesContext = kind < 2
+    guard kind < 4, context >> 12 == 0,
+      !usesContext || context == 0 || s.pointee.cr4 & Bits.pcide != 0,
+      kind != 0 || !s.pointee.is64 || Self.isCanonical(linear)
+    else { return protectionFault() }
+    let isCurrent = s.pointee.cr4 & Bits.pcide == 0 || s.pointee.cr3 & 0xFFF == context
+    switch kind {
+    case 0: if isCurrent { flushPage(linear & s.pointee.linearMask) }
+    case 1: if isCurrent { flushLocal() }
+    case 2: flushTLB()
+    default: flushLocal()
+    }
+    return Next.leave
+  }
+
   fileprivate func debugRegister(_ o: OpRef, writing: Bool) -> Int {
     if s.pointee.cpl != 0 { return protectionFault() }
     let number = o.pointee.aux
+    if number > 7 { return undefined() }
     if (number == 4 || number == 5) && s.pointee.cr4 & Bits.de != 0 { return undefined() }
+    if detectsAccess() { return Next.fault }
     let value = get(o.pointee.rm, size: o.pointee.size)
     if writing && number >= 4 && value >> 32 != 0 { return protectionFault() }
     var read: UInt64 = 0
@@ -216,7 +240,13 @@ extension CPU {
     case (5, _), (7, _): read = s.pointee.dr7
     default: return undefined()
     }
-    if !writing { set(o.pointee.rm, size: o.pointee.size, read) }
+    if !writing {
+      set(o.pointee.rm, size: o.pointee.size, read)
+    } else if number != 4 && number != 6 {
+      // What RF says is of the instruction that is done.
+      s.pointee.eflags &= ~RFlag.resume
+      breakpointsChanged()
+    }
     return Next.leave
   }
 

@@ -4,6 +4,14 @@ import CInterpreter
 extension Handlers {
   static let x87: Handler = { CPU(raw: $0).runX87($1.op) }
   static let vector: Handler = { CPU(raw: $0).runVector($1.op) }
+  static let wideVector: Handler = { CPU(raw: $0).runWide($1.op) }
+  static let mmx: Handler = { CPU(raw: $0).runMMX($1.op) }
+  /// Conversions between MMX and XMM registers, under the rules of both.
+  static let mixedVector: Handler = { raw, op in
+    let cpu = CPU(raw: raw)
+    return cpu.mayUseMMX() ? cpu.runVector(op.op) : Next.fault
+  }
+  static let general: Handler = { CPU(raw: $0).runGeneral($1.op) }
   static let wait: Handler = { raw, _ in
     let cpu = CPU(raw: raw)
     let missing = Bits.mp | Bits.ts
@@ -13,21 +21,22 @@ extension Handlers {
   static let saveFPU: Handler = { raw, op in
     let cpu = CPU(raw: raw)
     guard cpu.mayUseFPU(0, changing: false) else { return Next.fault }
-    guard cpu.isAligned16(op.op) else { return cpu.protectionFault() }
-    let result = cpu.copyOut(op.op, from: cpu.fpu, 512)
+    guard cpu.isAligned(op.op, 16) else { return cpu.protectionFault() }
+    let result = cpu.copyOut(op.op, from: cpu.fpu, 160 + cpu.vectorBytes)
     if cpu.s.pointee.hasUserEngine && result != Next.fault { cpu.carryHidden(op.op, saving: true) }
     return result
   }
   static let restoreFPU: Handler = { raw, op in
     let cpu = CPU(raw: raw)
     guard cpu.mayUseFPU(0) else { return Next.fault }
-    guard cpu.isAligned16(op.op) else { return cpu.protectionFault() }
+    guard cpu.isAligned(op.op, 16) else { return cpu.protectionFault() }
     guard cpu.copyIn(op.op, 512) else { return Next.fault }
     let bounce = cpu.bounce
     guard bounce.load(fromByteOffset: 24, as: UInt32.self) & 0xFFFF_0000 == 0 else {
       return cpu.protectionFault()
     }
-    cpu.fpu.copyMemory(from: bounce, byteCount: 512)
+    cpu.fpu.copyMemory(from: bounce, byteCount: 28)
+    (cpu.fpu + 32).copyMemory(from: bounce + 32, byteCount: 128 + cpu.vectorBytes)
     if cpu.s.pointee.hasUserEngine { cpu.carryHidden(op.op, saving: false) }
     return Next.op
   }
@@ -46,7 +55,8 @@ extension Handlers {
 }
 
 extension CPU {
-  /// The guest's FXSAVE image.
+  /// The guest's XSAVE image in its standard form: the FXSAVE image, 64 bytes that are not used, the
+  /// upper halves of the YMM registers.
   var fpu: UnsafeMutableRawPointer { raw + Layout.fpu }
   /// Where a memory operand lies while a stub runs. It has 2 KiB, of which decoding uses some.
   var bounce: UnsafeMutableRawPointer { raw + Layout.bounce + 1024 }
@@ -61,7 +71,7 @@ extension CPU {
   }
 
   /// Whether x87 instructions (or, without `bits`, FXSAVE) may run; else #NM.
-  fileprivate func mayUseFPU(_ bits: UInt64, changing: Bool = true) -> Bool {
+  func mayUseFPU(_ bits: UInt64, changing: Bool = true) -> Bool {
     if s.pointee.cr0 & (Bits.em | Bits.ts | bits) == 0 {
       if s.pointee.fpuPlace != .here { claimFPU(changing: changing) }
       return true
@@ -70,7 +80,7 @@ extension CPU {
     return false
   }
 
-  fileprivate func mayUseVectors() -> Bool {
+  func mayUseVectors() -> Bool {
     if s.pointee.cr0 & Bits.em != 0 || s.pointee.cr4 & Bits.osfxsr == 0 {
       _ = undefined()
       return false
@@ -83,14 +93,17 @@ extension CPU {
     return true
   }
 
-  fileprivate func isAligned16(_ o: OpRef) -> Bool {
-    (segment(o.pointee.segment).pointee.base &+ offset(o)) & 15 == 0
+  func isAligned(_ o: OpRef, _ bytes: UInt64) -> Bool {
+    (segment(o.pointee.segment).pointee.base &+ offset(o)) & (bytes &- 1) == 0
   }
 
   /// Answers a pending x87 exception; false for #MF.
   fileprivate func servePendingX87() -> Bool {
     if s.pointee.fpuPlace != .here { claimFPU(changing: true) }
-    guard fpu.load(fromByteOffset: 2, as: UInt16.self) & 0x80 != 0 else { return true }
+    // By the flags and masks, not by the summary bit: that is what the host's processor goes by, and
+    // an image that the guest loaded may have any summary.
+    let raised = fpu.load(fromByteOffset: 2, as: UInt16.self)
+    guard raised & ~fpu.load(as: UInt16.self) & 0x3F != 0 else { return true }
     if s.pointee.cr0 & Bits.ne != 0 {
       _ = fault(Vector.floatingPoint)
       return false
@@ -102,17 +115,27 @@ extension CPU {
   }
 
   /// Fetches a memory operand to the bounce buffer; false after a fault.
-  fileprivate func copyIn(_ o: OpRef, _ count: Int) -> Bool {
-    let at = offset(o)
-    let target = bounce
-    if let p = readable(o.pointee.segment, at, UInt64(count)) {
+  func copyIn(_ o: OpRef, _ count: Int) -> Bool {
+    loadBlock(o.pointee.segment, offset(o), into: bounce, count)
+  }
+
+  /// Stores a memory operand.
+  func copyOut(_ o: OpRef, from source: UnsafeMutableRawPointer, _ count: Int) -> Int {
+    storeBlock(o.pointee.segment, offset(o), from: source, count)
+  }
+
+  /// Loads `count` bytes; false after a fault.
+  func loadBlock(
+    _ segment: UInt16, _ at: UInt64, into target: UnsafeMutableRawPointer, _ count: Int
+  ) -> Bool {
+    if let p = readable(segment, at, UInt64(count)) {
       target.copyMemory(from: p, byteCount: count)
       return true
     }
     var done = 0
     while done < count {
       let size = count - done >= 8 ? 8 : (count - done >= 4 ? 4 : (count - done >= 2 ? 2 : 1))
-      guard let value = slowLoad(o.pointee.segment, at &+ UInt64(done), size) else { return false }
+      guard let value = slowLoad(segment, at &+ UInt64(done), size) else { return false }
       switch size {
       case 8: target.storeBytes(of: value, toByteOffset: done, as: UInt64.self)
       case 4:
@@ -129,14 +152,15 @@ extension CPU {
     return true
   }
 
-  /// Stores a memory operand.
-  fileprivate func copyOut(_ o: OpRef, from source: UnsafeMutableRawPointer, _ count: Int) -> Int {
-    let at = offset(o)
-    if let p = writable(o.pointee.segment, at, UInt64(count)) {
+  /// Stores `count` bytes, all or, after a fault, none; a ``Next``.
+  func storeBlock(
+    _ segment: UInt16, _ at: UInt64, from source: UnsafeMutableRawPointer, _ count: Int
+  ) -> Int {
+    if let p = writable(segment, at, UInt64(count)) {
       p.copyMemory(from: source, byteCount: count)
       return Next.op
     }
-    guard slowProbeWrite(o.pointee.segment, at, count) else { return Next.fault }
+    guard slowProbeWrite(segment, at, count) else { return Next.fault }
     var done = 0
     var result = Next.op
     while done < count {
@@ -148,7 +172,7 @@ extension CPU {
       case 2: value = UInt64(source.loadUnaligned(fromByteOffset: done, as: UInt16.self))
       default: value = UInt64(source.load(fromByteOffset: done, as: UInt8.self))
       }
-      let next = slowStore(o.pointee.segment, at &+ UInt64(done), value, size)
+      let next = slowStore(segment, at &+ UInt64(done), value, size)
       if next == Next.fault { return next }
       result |= next
       done += size
@@ -183,11 +207,49 @@ extension CPU {
     return copyOut(o, from: bounce, count)
   }
 
+  /// Whether MMX instructions may run.
+  func mayUseMMX() -> Bool {
+    if s.pointee.cr0 & Bits.em != 0 {
+      _ = undefined()
+      return false
+    }
+    return mayUseFPU(0) && servePendingX87()
+  }
+
+  fileprivate func runMMX(_ o: OpRef) -> Int {
+    guard mayUseMMX() else { return Next.fault }
+    let count = Int(o.pointee.aux)
+    if o.pointee.reg & Decoder.Kind.loads != 0 && !copyIn(o, count) { return Next.fault }
+    call(o)
+    return o.pointee.reg & Decoder.Kind.stores != 0 ? copyOut(o, from: bounce, count) : Next.op
+  }
+
+  /// BMI and ADX: general registers alone.
+  fileprivate func runGeneral(_ o: OpRef) -> Int {
+    if o.pointee.reg & Decoder.Kind.loads != 0 && !copyIn(o, Int(o.pointee.aux)) {
+      return Next.fault
+    }
+    call(o)
+    return Next.op
+  }
+
+  fileprivate func runWide(_ o: OpRef) -> Int {
+    guard mayUseWideVectors() else { return Next.fault }
+    if o.pointee.reg & Decoder.Kind.aligned != 0 && !isAligned(o, UInt64(o.pointee.aux)) {
+      return protectionFault()
+    }
+    return runWithOperand(o)
+  }
+
   fileprivate func runVector(_ o: OpRef) -> Int {
     guard mayUseVectors() else { return Next.fault }
+    if o.pointee.reg & Decoder.Kind.aligned != 0 && !isAligned(o, 16) { return protectionFault() }
+    return runWithOperand(o)
+  }
+
+  @inline(__always) private func runWithOperand(_ o: OpRef) -> Int {
     let kind = o.pointee.reg
     let count = Int(o.pointee.aux)
-    if kind & Decoder.Kind.aligned != 0 && !isAligned16(o) { return protectionFault() }
     if kind & Decoder.Kind.loads != 0 && !copyIn(o, count) { return Next.fault }
     let control = fpu.load(fromByteOffset: 24, as: UInt32.self)
     if control & 0x1F80 != 0x1F80 { return runUnmasked(o, control) }
@@ -199,15 +261,18 @@ extension CPU {
   /// With exceptions unmasked: runs masked, looks what was raised, takes it back for #XM.
   private func runUnmasked(_ o: OpRef, _ control: UInt32) -> Int {
     let saved = raw + Layout.bounce + 2048
+    let upper = fpu + StubBuilder.upperHalves
     saved.copyMemory(from: fpu, byteCount: 416)
-    (saved + 416).copyMemory(from: raw, byteCount: 200)
+    (saved + 416).copyMemory(from: upper, byteCount: 256)
+    (saved + 672).copyMemory(from: raw, byteCount: 200)
     fpu.storeBytes(of: control & ~0x3F | 0x1F80, toByteOffset: 24, as: UInt32.self)
     call(o)
     let raised = fpu.load(fromByteOffset: 24, as: UInt32.self) & 0x3F
     let masks = control >> 7 & 0x3F
     if raised & ~masks != 0 {
       fpu.copyMemory(from: saved, byteCount: 416)
-      raw.copyMemory(from: saved + 416, byteCount: 200)
+      upper.copyMemory(from: saved + 416, byteCount: 256)
+      raw.copyMemory(from: saved + 672, byteCount: 200)
       fpu.storeBytes(of: control | raised, toByteOffset: 24, as: UInt32.self)
       if s.pointee.cr4 & Bits.osxmmexcpt == 0 { return undefined() }
       return fault(Vector.vector)

@@ -52,6 +52,7 @@ extension InterpretedProcessor {
     (s.pointee.dr2, s.pointee.dr3) = (addresses[2], addresses[3])
     s.pointee.dr6 = state.debug.status
     s.pointee.dr7 = state.debug.control
+    cpu.breakpointsChanged()
     if pagesByPointers(state.system), state.pageDirectoryPointers.count == 4 {
       let entries = state.pageDirectoryPointers
       s.pointee.pdpte = (entries[0], entries[1], entries[2], entries[3])
@@ -128,17 +129,27 @@ extension InterpretedProcessor {
 }
 
 extension CPU {
-  /// The registers in the FXSAVE image.
+  /// The registers in the XSAVE image.
   fileprivate var vectorState: VectorState {
-    VectorState(
+    var state = VectorState(
       image: UnsafeRawBufferPointer(start: fpu, count: VectorLayout.legacyBytes),
       xcr0: s.pointee.xcr0, isLegacyOnly: true)
+    let upper = Array(UnsafeRawBufferPointer(start: fpu + StubBuilder.upperHalves, count: 256))
+    if upper.contains(where: { $0 != 0 }) {
+      state.components.append(VectorState.Component(number: 2, bytes: upper))
+    }
+    return state
   }
 
   fileprivate func setVectorState(_ state: VectorState) throws(ProcessorStateError) {
-    if let number = (2..<63).first(where: { state.mask & (1 << UInt64($0)) != 0 }) {
+    let missing = state.mask & ~HostCPUID.vectorState
+    if let number = (2..<63).first(where: { missing & (1 << UInt64($0)) != 0 }) {
       throw VectorState.lacks(number)
     }
+    let upper = state.components.first { $0.number == 2 }?.bytes ?? []
+    guard upper.isEmpty || upper.count == 256 else { throw VectorState.lacks(2) }
+    UnsafeMutableRawBufferPointer(start: fpu + StubBuilder.upperHalves, count: 256)
+      .copyBytes(from: upper + [UInt8](repeating: 0, count: 256 - upper.count))
     s.pointee.xcr0 = state.xcr0
     // Neither MXCSR's mask nor what lies behind XMM15 is the guest's.
     fpu.copyMemory(from: state.legacy, byteCount: 28)

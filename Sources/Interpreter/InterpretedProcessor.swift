@@ -10,8 +10,8 @@ import Synchronization
 /// marked so that whoever writes to them makes the blocks stale. Vector and floating-point
 /// instructions run on the host's own processor with the guest's state.
 ///
-/// Not modelled: breakpoints by debug registers, alignment checks, PCID, global pages (a load of
-/// CR3 forgets all), AVX and XSAVE (not offered by CPUID), SMM.
+/// Not modelled, and not offered by CPUID: AVX-512, supervisor state in XSAVE, MONITOR and MWAIT,
+/// protection keys, performance counters, machine checks, SMM.
 public final class InterpretedProcessor: Processor, @unchecked Sendable {
   // SAFETY: everything but `requestExit`, `raiseInterrupt` and `attention` is confined to the
   // vCPU's thread. `memory` lives from init to deinit and all of `cpu` lies in it.
@@ -43,6 +43,9 @@ public final class InterpretedProcessor: Processor, @unchecked Sendable {
       to: CPUState(
         tlb: storage + Layout.tlb, environment: .passUnretained(environment),
         attention: attention.word))
+    // No tag that a page has, and no device bits that count without one.
+    (storage + Layout.emptySet).initializeMemory(
+      as: UInt8.self, repeating: 1, count: Layout.tlbEntries * 32)
     memory.watchPages(attention)
     reset()
   }
@@ -400,6 +403,7 @@ public final class InterpretedProcessor: Processor, @unchecked Sendable {
     cpu.segment(.tr).pointee.rights = 0x8B
     if index == 0 { cpu.s.pointee.apicBase |= 0x100 } else { cpu.s.pointee.apicBase &= ~0x100 }
     cpu.resetFPU()
+    cpu.resetRanges()
     isWaitingForStartup = environment.localAPIC?.waitsForStartup ?? (index != 0)
     isHalted = isWaitingForStartup
     isShutDown = false

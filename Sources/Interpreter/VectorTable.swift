@@ -139,6 +139,10 @@ enum VectorTable {
 
   private static let later: [Rule] = [
     Rule(2, 1, 16, a, Array(0x00...0x0B) + [0x1C, 0x1D, 0x1E, 0x28, 0x29, 0x2B]),
+    // SHA, AES, GFNI, PCLMULQDQ.
+    Rule(2, 0, 16, a, [0xC8, 0xC9, 0xCA, 0xCC, 0xCD]), Rule(2, 0, 16, [a, .usesXMM0], [0xCB]),
+    Rule(3, 0, 16, [a, .immediate], [0xCC]), Rule(2, 1, 16, a, [0xCF] + Array(0xDB...0xDF)),
+    Rule(3, 1, 16, [a, .immediate], [0x44, 0xCE, 0xCF, 0xDF]),
     Rule(2, 1, 16, a, Array(0x37...0x41)), Rule(2, 1, 16, [a, .usesXMM0], [0x10, 0x14, 0x15]),
     Rule(2, 1, 16, [a, .setsFlags], [0x17]), Rule(2, 1, 16, [a, .memoryOnly], [0x2A]),
     Rule(2, 1, 8, [], [0x20, 0x23, 0x25, 0x30, 0x33, 0x35]),

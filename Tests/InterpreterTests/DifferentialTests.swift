@@ -117,7 +117,7 @@ import Testing
     return (bytes, shape.flags)
   }
 
-  private static func value(_ dice: inout Dice) -> UInt64 {
+  static func value(_ dice: inout Dice) -> UInt64 {
     let edges: [UInt64] = [
       0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0x7FFF_FFFF, 0x8000_0000, .max, 1 << 63,
     ]
@@ -181,7 +181,7 @@ import Testing
   }
 
   /// Maps the 4 KiB page `linear` for everybody.
-  private static func map(_ rig: Rig, _ linear: UInt64, to physical: UInt64) {
+  static func map(_ rig: Rig, _ linear: UInt64, to physical: UInt64) {
     var table: UInt64 = 0x10000
     for (level, next) in [(UInt64(39), UInt64(0x13000)), (30, 0x14000), (21, 0x15000)] {
       rig.space.store(next | 7, at: table + (linear >> level & 0x1FF) * 8)
@@ -190,11 +190,11 @@ import Testing
     rig.space.store(physical | 7, at: table + (linear >> 12 & 0x1FF) * 8)
   }
 
-  private static func restoreRing(_ rig: Rig) {
+  static func restoreRing(_ rig: Rig) {
     rig.processor.setSystemRegisters(rig.processor.systemRegisters())
   }
 
-  private static func set(_ rig: Rig, _ v: [UInt64], _ flags: UInt64) {
+  static func set(_ rig: Rig, _ v: [UInt64], _ flags: UInt64) {
     rig.set {
       ($0.rax, $0.rcx, $0.rdx, $0.rbx, $0.rsp, $0.rbp, $0.rsi, $0.rdi) =
         (v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7])
@@ -205,7 +205,7 @@ import Testing
     }
   }
 
-  private static func list(_ r: Registers) -> [UInt64] {
+  static func list(_ r: Registers) -> [UInt64] {
     [
       r.rax, r.rcx, r.rdx, r.rbx, r.rsp, r.rbp, r.rsi, r.rdi, r.r8, r.r9, r.r10, r.r11, r.r12,
       r.r13, r.r14, r.r15,

@@ -129,5 +129,13 @@ CI_INLINE void ci_call(const void *stub, void *state, void *memory, void *regist
   ((void (*)(void *, void *, void *))stub)(state, memory, registers);
 }
 
+// Whether the host executes the stub: false where it raises an illegal-instruction signal. It is run
+// once, on state, memory and registers that nobody needs.
+bool ci_can_run(const void *stub, void *state, void *memory, void *registers);
+
+// XCR0 of the host; 0 where it has no XSAVE.
+uint64_t ci_host_xcr0(void);
+bool ci_rdseed(uint64_t *value);
+
 // Sleeps until a signal comes or one of `bits` is set in `word`; returns soon after either.
 void ci_sleep(const uint32_t *word, uint32_t bits);

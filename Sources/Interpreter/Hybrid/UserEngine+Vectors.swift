@@ -9,12 +9,20 @@ extension UserEngine {
   private static let componentsOffset = 512
   /// What FXSAVE does not write.
   private static let legacyUsed = 416
+  /// AVX state, which lies first behind the header on every processor (Intel SDM vol. 1, 13.4.3).
+  private static let avx: UInt64 = 4
+  private static let avxBytes = 256
 
   /// Gives KVM the interpreter's state.
   func lendVectors(_ cpu: CPU) -> Leave? {
     vectors.copyMemory(from: cpu.fpu, byteCount: Self.legacyUsed)
-    let components = vectors.load(fromByteOffset: Self.componentsOffset, as: UInt64.self)
-    vectors.storeBytes(of: components | 3, toByteOffset: Self.componentsOffset, as: UInt64.self)
+    var components = vectors.load(fromByteOffset: Self.componentsOffset, as: UInt64.self) | 3
+    if HostCPUID.vectorState & Self.avx != 0 {
+      (vectors + Self.extendedOffset).copyMemory(
+        from: cpu.fpu + StubBuilder.upperHalves, byteCount: Self.avxBytes)
+      components |= Self.avx
+    }
+    vectors.storeBytes(of: components, toByteOffset: Self.componentsOffset, as: UInt64.self)
     let result = ckvm_ioctl_pointer(core.number, ckvm_request_number(CKVM_SET_XSAVE), vectors)
     guard result >= 0 else {
       return fail(HostError("give KVM the vector registers", code: -result).description)
@@ -42,7 +50,19 @@ extension UserEngine {
     cpu.fpu.storeBytes(
       of: components & 6 == 0 ? 0x1F80 : control, toByteOffset: 24, as: UInt32.self)
     cpu.fpu.storeBytes(of: mask == 0 ? 0xFFFF : mask, toByteOffset: 28, as: UInt32.self)
+    takeUpperHalves(cpu)
     cpu.s.pointee.fpuPlace = .both
+  }
+
+  /// The upper halves of the YMM registers, from the image to the interpreter.
+  func takeUpperHalves(_ cpu: CPU) {
+    let components = vectors.load(fromByteOffset: Self.componentsOffset, as: UInt64.self)
+    let target = cpu.fpu + StubBuilder.upperHalves
+    if components & HostCPUID.vectorState & Self.avx != 0 {
+      target.copyMemory(from: vectors + Self.extendedOffset, byteCount: Self.avxBytes)
+    } else {
+      target.initializeMemory(as: UInt8.self, repeating: 0, count: Self.avxBytes)
+    }
   }
 }
 
@@ -50,15 +70,13 @@ extension UserEngine {
 /// know of. What of them is in use goes with the image to which the system saves the others, and
 /// comes back with it, as if it were a part of that image.
 extension UserEngine {
-  /// The components that an FXSAVE image holds.
-  private static let legacyComponents: UInt64 = 3
   private static let extendedOffset = 576
   private static let mostImages = 4096
 
-  /// The system saves the registers to an image at linear address `address`.
-  func keepHidden(_ address: UInt64) {
+  /// The system saves the registers to an image at linear address `address`; it knows of `known`.
+  func keepHidden(_ address: UInt64, known: UInt64) {
     let components = vectors.load(fromByteOffset: Self.componentsOffset, as: UInt64.self)
-    let hidden = components & ~Self.legacyComponents
+    let hidden = components & ~known
     guard hidden != 0 else {
       hiddenImages[address] = nil
       return
@@ -72,7 +90,7 @@ extension UserEngine {
   }
 
   /// The system loads the registers from an image at linear address `address`.
-  func loadHidden(_ address: UInt64) {
+  func loadHidden(_ address: UInt64, known: UInt64) {
     let components = vectors.load(fromByteOffset: Self.componentsOffset, as: UInt64.self)
     var hidden: UInt64 = 0
     if let image = hiddenImages[address] {
@@ -83,7 +101,7 @@ extension UserEngine {
       }
     }
     vectors.storeBytes(
-      of: components & Self.legacyComponents | hidden, toByteOffset: Self.componentsOffset,
+      of: components & known | hidden, toByteOffset: Self.componentsOffset,
       as: UInt64.self)
   }
 }
@@ -102,7 +120,11 @@ extension CPU {
   func carryHidden(_ o: OpRef, saving: Bool) {
     guard s.pointee.cpl == 0, let engine = environment.userEngine else { return }
     let address = segment(o.pointee.segment).pointee.base &+ offset(o)
-    if saving { engine.keepHidden(address) } else { engine.loadHidden(address) }
+    // The legacy components are in every image.
+    let known = s.pointee.xcr0 | 3
+    if saving { return engine.keepHidden(address, known: known) }
+    engine.loadHidden(address, known: known)
+    if known & 4 == 0 { engine.takeUpperHalves(self) }
   }
 
   /// Has the newest FPU state here, before an instruction looks at it or changes it.
