@@ -293,3 +293,9 @@ int ckvm_enable_capability(int fd, uint32_t capability, uint64_t argument) {
   struct kvm_enable_cap enable = {.cap = capability, .args = {argument}};
   return ckvm_ioctl_pointer(fd, KVM_ENABLE_CAP, &enable);
 }
+
+int ckvm_has_virtualization(void) {
+  unsigned a, b, c, d;
+  if (__get_cpuid(1, &a, &b, &c, &d) && (c & 1u << 5)) return 1;
+  return __get_cpuid(0x80000001, &a, &b, &c, &d) && (c & 1u << 2);
+}

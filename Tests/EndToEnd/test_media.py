@@ -231,7 +231,7 @@ def test_a_desktop_that_the_host_cannot_run_says_so_at_once(desktops, media, doc
     """Only where the host's KVM lacks instructions: memtest86+ is the shortest way to one."""
     if all(entry["present"] for entry in doctor):
         pytest.skip("this host's KVM runs everything")
-    desktop = desktops(media("memtest-ia32.iso"))
+    desktop = desktops("--engine", "kvm", media("memtest-ia32.iso"))
     assert desktop.ended(30) == 1
     lines = desktop.errors.strip().split("\n")
     assert len(lines) == 1, lines

@@ -93,8 +93,11 @@ struct RunCommand: ParsableCommand {
 
   @Option(
     name: .long,
-    help: "What runs the guest: this host's KVM, KVM for user code only, or software on any host.")
-  var engine: EngineKind = .kvm
+    help: """
+      What runs the guest: kvm, software (on any host), or hybrid (user code in KVM, the rest in \
+      software). (default: what suits this host; porthole doctor tells)
+      """)
+  var engine: EngineKind?
 
   @Option(name: .long, help: "Where the interrupt controllers live.")
   var irqchip: IrqchipKind = .split

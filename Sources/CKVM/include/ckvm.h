@@ -174,3 +174,7 @@ static inline uint64_t ckvm_timestamp(void) {
   __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
   return (uint64_t)high << 32 | low;
 }
+
+// Whether the processor has VMX (Intel SDM vol. 2A, CPUID leaf 1, ECX bit 5) or SVM (AMD APM vol. 3,
+// leaf 80000001h, ECX bit 2).
+int ckvm_has_virtualization(void);

@@ -29,11 +29,19 @@ import Testing
     let good = try capability("KVM", present: true, needed: true)
     let extra = try capability("SMM", present: false, needed: false)
     let bad = try capability("IRQFD", present: false, needed: true)
-    #expect(DoctorCommand.canRun([good, extra]))
-    #expect(DoctorCommand.report([good, extra]).hasSuffix("Desktops run on this host."))
-    #expect(!DoctorCommand.canRun([good, bad]))
-    #expect(DoctorCommand.report([good, bad]).contains("for want of: IRQFD."))
-    #expect(try DoctorCommand.json([bad]).contains("\"canRun\" : false"))
+    let whole = EngineChoice(.whole)
+    #expect(DoctorCommand.report([good, extra], whole).contains("no       SMM"))
+    #expect(DoctorCommand.report([good, bad], whole).contains("MISSING  IRQFD"))
+    #expect(DoctorCommand.report([good], whole).contains("--engine kvm: this host's KVM runs"))
+    #expect(try DoctorCommand.json([bad], whole).contains("\"engine\" : \"kvm\""))
+  }
+
+  @Test func everyHostGetsTheBestEngineThatItCanRun() throws {
+    #expect(EngineChoice(.whole).engine == .kvm)
+    #expect(EngineChoice(.userCodeOnly).engine == .hybrid)
+    let none = EngineChoice(.none("cannot open /dev/kvm: no such file"))
+    #expect(none.engine == .software)
+    #expect(none.reason.contains("cannot open /dev/kvm"))
   }
 
   @Test func aBuiltInGuestIsAWholeBootableFloppy() throws {
