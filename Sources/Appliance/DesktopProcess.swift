@@ -45,9 +45,16 @@ struct DesktopProcess {
       owning: listener, path: path, desktop: LiveDesktop(machine: machine, status: status))
     try server.start()
     announce(name: name, viewers: viewers, password: password)
+    tellSlowEngine(name: name, configuration.engine)
     let reason = withExtendedLifetime(watcher) { machine.waitUntilStopped() }
     server.stop()
     return reason
+  }
+
+  /// A desktop that is slower than it could be, and was not asked to be, says why.
+  private func tellSlowEngine(name: String, _ engine: EngineKind) {
+    guard command.engine == nil, engine == .software else { return }
+    Console.error("porthole: \(name): \(EngineChoice.forThisHost().reason)")
   }
 
   /// Makes the machine. Where the port was free a moment ago and another desktop was faster, the

@@ -16,19 +16,11 @@ extension RunCommand {
     configuration.bootOrder = boot
     configuration.vnc = try vncConfiguration(name: name, password: password)
     configuration.serial = serial
-    configuration.engine = chosenEngine(name: name)
+    configuration.engine = engine ?? EngineChoice.forThisHost().engine
     configuration.irqchip = irqchip
     configuration.onTripleFault = onTripleFault
     configuration.debugExit = debugExit
     return configuration
-  }
-
-  /// The engine that was asked for, or that suits the host; a slow one that nobody asked for is told.
-  private func chosenEngine(name: String) -> EngineKind {
-    if let engine { return engine }
-    let choice = EngineChoice.forThisHost()
-    if choice.engine == .software { Console.error("porthole: \(name): \(choice.reason)") }
-    return choice.engine
   }
 
   /// Every drive with its image: named ones first, then those that were guessed.
