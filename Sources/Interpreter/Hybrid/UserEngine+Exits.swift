@@ -5,6 +5,8 @@ import KVMEngine
 extension UserEngine {
   /// Of a page fault's error code.
   private static let reservedBit: UInt32 = 8
+  private static let writeBit: UInt32 = 2
+  private static let fetchBit: UInt32 = 16
 
   /// Serves the exit that KVM came back with; the interpreter has the state.
   func serve(_ cpu: CPU) -> Leave {
@@ -43,8 +45,9 @@ extension UserEngine {
     let s = cpu.s
     let address = ckvm_sync_sregs(core.shared).pointee.cr2
     let this = PageFault(rip: s.pointee.rip, address: address, code: code)
-    // The same once more: let the interpreter see for itself, lest both sides differ for ever.
-    if this == lastFault {
+    // The same once more, as after a fork: where the tables do not have the fault, the interpreter
+    // executes the instruction, lest both sides differ for ever.
+    if this == lastFault, isAllowed(cpu, address, code) {
       lastFault = PageFault()
       return interpretOne(cpu)
     }
@@ -52,6 +55,15 @@ extension UserEngine {
     s.pointee.cr2 = address
     _ = cpu.fault(Vector.page, code: code)
     return cpu.deliverFault()
+  }
+
+  /// Whether the guest's page tables allow the access of a page fault's error code.
+  private func isAllowed(_ cpu: CPU, _ address: UInt64, _ code: UInt32) -> Bool {
+    let cr2 = cpu.s.pointee.cr2
+    defer { cpu.s.pointee.cr2 = cr2 }
+    return cpu.translate(
+      address, writing: code & Self.writeBit != 0, user: true,
+      fetching: code & Self.fetchBit != 0) != nil
   }
 
   /// SYSCALL has gone to its target: the state before it, so that the interpreter executes it.
