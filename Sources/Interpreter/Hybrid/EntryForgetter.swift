@@ -65,7 +65,7 @@ final class EntryForgetter: Sendable {
     regs.rflags = 2
     ckvm_sync_regs(shared).pointee = regs
     ckvm_sync_sregs(shared).pointee = sregs
-    shared.pointee.kvm_dirty_regs = UInt64(KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS)
+    shared.pointee.kvm_dirty_regs |= UInt64(KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS)
     var result = ckvm_ioctl(core.number, ckvm_request_number(CKVM_RUN), 0)
     // A signal: what is left is done by the next round.
     while result < 0 && (result == -EINTR || result == -EAGAIN) {

@@ -7,16 +7,24 @@ extension UserEngine {
   private static let reservedBit: UInt32 = 8
   private static let writeBit: UInt32 = 2
   private static let fetchBit: UInt32 = 16
+  private static let longestInstruction: UInt64 = 15
 
   /// Serves the exit that KVM came back with; the interpreter has the state.
   func serve(_ cpu: CPU) -> Leave {
     switch Int32(bitPattern: core.shared.pointee.exit_reason) {
     case KVM_EXIT_SHUTDOWN: return serveException(cpu)
     case KVM_EXIT_MMIO, KVM_EXIT_IO: return serveDevice(cpu)
-    case KVM_EXIT_INTR, KVM_EXIT_IRQ_WINDOW_OPEN: return .none
+    case KVM_EXIT_INTR, KVM_EXIT_IRQ_WINDOW_OPEN: return leaveForSignal(cpu)
     case KVM_EXIT_INTERNAL_ERROR: return interpretOne(cpu)
     case let reason: return fail("KVM left user code for reason \(reason)")
     }
+  }
+
+  /// KVM left because somebody wants something. A system call that was just made has its state from
+  /// before back.
+  func leaveForSignal(_ cpu: CPU) -> Leave {
+    if cpu.s.pointee.rip == Self.systemCallTarget { _ = takeBackSystemCall(cpu) }
+    return .none
   }
 
   /// The interpreter executes the instruction at RIP.
@@ -45,13 +53,17 @@ extension UserEngine {
     let s = cpu.s
     let address = ckvm_sync_sregs(core.shared).pointee.cr2
     let this = PageFault(rip: s.pointee.rip, address: address, code: code)
+    // A fault that was found before registers were set tells CR2 as set, which is 0: once more.
+    let isFetch = code & Self.fetchBit != 0
+    let isLost = address == 0 || isFetch && address &- s.pointee.rip > Self.longestInstruction
     // The same once more, as after a fork: where the tables do not have the fault, the interpreter
     // executes the instruction, lest both sides differ for ever.
-    if this == lastFault, isAllowed(cpu, address, code) {
+    if this == lastFault, isLost || isAllowed(cpu, address, code) {
       lastFault = PageFault()
       return interpretOne(cpu)
     }
     lastFault = this
+    if isLost { return .none }
     s.pointee.cr2 = address
     _ = cpu.fault(Vector.page, code: code)
     return cpu.deliverFault()

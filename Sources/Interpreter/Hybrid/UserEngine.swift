@@ -156,7 +156,7 @@ final class UserEngine: @unchecked Sendable {
     cpu.s.pointee.fpuPlace = .away
     if cpu.s.pointee.decodesUserPages { cpu.newGeneration() }
     takeBack(cpu)
-    return result < 0 ? .none : serve(cpu)
+    return result < 0 ? leaveForSignal(cpu) : serve(cpu)
   }
 
   /// Enters KVM, unless there is something to look at first.
@@ -200,6 +200,7 @@ final class UserEngine: @unchecked Sendable {
   private func forget(_ change: ShadowedTables.Change) -> Bool {
     if case .entries(let entries) = change {
       given.cr3 = .max
+      core.shared.pointee.kvm_dirty_regs = forgetException()
       if machine.forgetter.forget(entries, core, template) { return true }
     }
     do { try machine.forgetAll() } catch {
@@ -234,7 +235,19 @@ final class UserEngine: @unchecked Sendable {
       ckvm_sync_sregs(shared).pointee = template
       dirty |= UInt64(KVM_SYNC_X86_SREGS)
     }
-    shared.pointee.kvm_dirty_regs = dirty
+    shared.pointee.kvm_dirty_regs = dirty | forgetException()
+  }
+
+  /// Takes a fault back that KVM had found but not raised when a signal made it leave: the
+  /// instruction is executed anew, and perhaps by somebody else.
+  /// - Returns: what KVM has to read of the shared page.
+  private func forgetException() -> UInt64 {
+    guard let events = ckvm_sync_events(core.shared),
+      events.pointee.exception.injected != 0 || events.pointee.exception.pending != 0
+    else { return 0 }
+    events.pointee.exception.injected = 0
+    events.pointee.exception.pending = 0
+    return UInt64(KVM_SYNC_X86_EVENTS)
   }
 
   /// Takes the registers back.
