@@ -14,6 +14,7 @@ struct Porthole: ParsableCommand {
     version: "porthole 0.1.0",
     subcommands: [
       RunCommand.self, ScreenshotCommand.self, TextCommand.self, TypeCommand.self, KeyCommand.self,
-      ListCommand.self, ResetCommand.self, StopCommand.self, GuestCommand.self, DoctorCommand.self,
+      ListCommand.self, PauseCommand.self, ResumeCommand.self, SaveCommand.self, ResetCommand.self,
+      StopCommand.self, GuestCommand.self, DoctorCommand.self,
     ])
 }

@@ -15,9 +15,12 @@ public final class Machine: @unchecked Sendable {
   /// The VNC server; nil for a desktop without one.
   public let vncServer: VNCServer?
 
-  private let parts: MachineParts
-  private let log: @Sendable (String) -> Void
-  private var processors: [VirtualCPU] = []
+  let parts: MachineParts
+  let log: @Sendable (String) -> Void
+  private(set) var processors: [VirtualCPU] = []
+  /// The host's time-stamp counter when the machine was made to stand still; nil while it runs. The
+  /// machine's thread's, once there is one.
+  var frozenAt: UInt64?
   /// All that is reset, saved and restored, in that order.
   private var devices: [any Device] = []
   private var thread: Thread?
@@ -53,15 +56,26 @@ public final class Machine: @unchecked Sendable {
     devices = parts.devices + parts.apicBus.localAPICs
   }
 
-  /// Powers on: starts the threads and lets the vCPUs run from the reset vector.
+  /// Powers on: starts the threads and lets the vCPUs run from the reset vector, or from where the
+  /// snapshot has them.
+  /// - Throws: an error whose description is a sentence for the user; nothing runs then.
   public func start() throws {
     for device in devices { device.reset() }
-    try parts.serial.start()
-    try parts.storage.start()
-    try vncServer?.start()
-    for processor in processors { try processor.start() }
-    thread = try Thread(name: "machine") { [self] in live() }
-    parts.control.gate.open()
+    do {
+      for processor in processors { try processor.start() }
+      if let path = configuration.restore {
+        parts.control.gate.waitUntilAllStand()
+        try restoreState(from: path)
+      }
+      try parts.serial.start()
+      try parts.storage.start()
+      try vncServer?.start()
+      thread = try Thread(name: "machine") { [self] in live() }
+    } catch {
+      endThreads()
+      throw error
+    }
+    if configuration.restore == nil { parts.control.gate.open() } else { letGo() }
   }
 
   /// Asks the machine to stop; returns at once. The first reason given is the one that counts.
@@ -97,6 +111,7 @@ public final class Machine: @unchecked Sendable {
     while true {
       switch parts.control.nextRequest() {
       case .reset(let kind): carryOutReset(kind)
+      case .errand(let errand): errand.run()
       case .stop: return shutDown()
       }
     }
@@ -120,10 +135,18 @@ public final class Machine: @unchecked Sendable {
     }
     for local in parts.apicBus.localAPICs { local.reset() }
     for processor in processors { processor.reset() }
-    parts.control.gate.open()
+    if frozenAt == nil { parts.control.gate.open() }
   }
 
-  private func shutDown() {
+  /// Carries out a reset that waits; the vCPUs may run afterwards.
+  /// - Returns: whether there was one.
+  func carryOutPendingReset() -> Bool {
+    guard let kind = parts.control.takeReset() else { return false }
+    carryOutReset(kind)
+    return true
+  }
+
+  private func endThreads() {
     parts.control.gate.stop()
     parts.control.kickAll()
     for processor in processors { processor.join() }
@@ -131,6 +154,10 @@ public final class Machine: @unchecked Sendable {
     vncServer?.stop()
     parts.serial.stop()
     parts.storage.stop()
+  }
+
+  private func shutDown() {
+    endThreads()
     do { try parts.disk.flush() } catch { log("\(error)") }
     parts.control.finish()
   }

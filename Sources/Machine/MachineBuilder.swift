@@ -55,7 +55,7 @@ struct MachineBuilder {
     let keyboard = try addKeyboard(interrupts, memory: memory, control: control)
     devices.append(keyboard)
     devices += try addControlPorts(memory: memory, control: control)
-    let video = try addVideo(space)
+    let (video, videoMemory) = try addVideo(space)
     devices.append(video)
     let storage = DiskControllers(
       drives, space: space, clock: clock, interrupts: interrupts, log: log)
@@ -65,7 +65,9 @@ struct MachineBuilder {
     devices.append(disk)
     let settings = firmwareConfiguration()
     let direct = try configuration.directBoot.map { files in
-      try DirectBoot(files, machine: settings) { [unowned control] sentence in
+      try DirectBoot(
+        files, machine: settings, isRestored: configuration.restore != nil
+      ) { [unowned control] sentence in
         control.requestStop(.failed(sentence))
       }
     }
@@ -75,9 +77,10 @@ struct MachineBuilder {
     return MachineParts(
       clock: clock, ports: ports, space: space, hypervisor: hypervisor,
       hybrid: try configuration.engine == .hybrid ? makeHybrid(hypervisor) : nil, control: control,
-      memory: memory, pic: pic, ioapic: ioapic, apicBus: messages, rtc: rtc, devices: devices,
+      memory: memory, pic: pic, ioapic: ioapic, apicBus: messages, rtc: rtc,
+      devices: devices + firmware.devices,
       video: video,
-      serial: serial.backend,
+      videoMemory: videoMemory, serial: serial.backend,
       input: InputHub(keyboard), storage: storage, disk: disk, firmware: firmware)
   }
 
@@ -248,7 +251,9 @@ struct MachineBuilder {
     return [portA, resetControl, post, exit]
   }
 
-  private func addVideo(_ space: AddressSpace) throws -> VideoAdapter {
+  private func addVideo(
+    _ space: AddressSpace
+  ) throws -> (adapter: VideoAdapter, memory: MemoryBlock) {
     let memory = try MemoryBlock(name: "video-memory", size: VideoAdapter.memoryBytes)
     let video = VideoAdapter(
       memory: memory, clock: clock, legacyWindow: space.makeWindow(memory),
@@ -261,6 +266,6 @@ struct MachineBuilder {
     try bus.register(video, at: MemoryMap.vga)
     let end = MemoryMap.frameBuffer + UInt64(VideoAdapter.visibleBytes) - 1
     try bus.register(video.linearMemory, at: MemoryMap.frameBuffer...end)
-    return video
+    return (video, memory)
   }
 }

@@ -72,6 +72,8 @@ public struct MachineConfiguration: Sendable {
   public var engine: EngineKind = .kvm
   public var irqchip: IrqchipKind = .split
   public var onTripleFault: TripleFaultPolicy = .reset
+  /// The snapshot that the machine goes on from, by its path; nil to power on.
+  public var restore: String?
   /// Whether the guest may end the process by writing to port F4h.
   public var debugExit = false
 

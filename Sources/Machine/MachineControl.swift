@@ -8,7 +8,7 @@ final class MachineControl: @unchecked Sendable {
   // SAFETY: `processors` is written once, before any thread that reads it exists. What follows
   // `monitor` is read and written with it held.
   /// What the machine's thread is asked to do.
-  enum Request { case reset(ResetKind), stop(StopReason) }
+  enum Request { case reset(ResetKind), stop(StopReason), errand(MachineErrand) }
 
   /// What a reset reaches.
   enum ResetKind {
@@ -25,6 +25,7 @@ final class MachineControl: @unchecked Sendable {
   private var resetRequested: ResetKind?
   private var stopReason: StopReason?
   private var finished = false
+  private var errands: [MachineErrand] = []
 
   init(gate: RunGate) { self.gate = gate }
 
@@ -66,17 +67,42 @@ final class MachineControl: @unchecked Sendable {
           resetRequested = nil
           return .reset(kind)
         }
+        if !errands.isEmpty { return .errand(errands.removeFirst()) }
         monitor.wait()
       }
     }
   }
 
+  /// Leaves `errand` to the machine's thread; one that comes too late is told so.
+  func request(_ errand: MachineErrand) {
+    let isTooLate = monitor.withLock {
+      if stopReason == nil { errands.append(errand) }
+      monitor.broadcast()
+      return stopReason != nil
+    }
+    if isTooLate { errand.abandon() }
+  }
+
+  /// The reset that was asked for and not begun; the caller carries it out.
+  func takeReset() -> ResetKind? {
+    monitor.withLock {
+      defer { resetRequested = nil }
+      return resetRequested
+    }
+  }
+
+  /// Whether a stop was asked for.
+  var isStopping: Bool { monitor.withLock { stopReason != nil } }
+
   /// Says that the machine has stopped and all its threads have ended.
   func finish() {
-    monitor.withLock {
+    let left = monitor.withLock {
       finished = true
       monitor.broadcast()
+      defer { errands = [] }
+      return errands
     }
+    for errand in left { errand.abandon() }
   }
 
   /// Waits for ``finish()``.
@@ -84,6 +110,43 @@ final class MachineControl: @unchecked Sendable {
     monitor.withLock {
       while !finished { monitor.wait() }
       return stopReason ?? .poweredOff
+    }
+  }
+}
+
+/// Work for the machine's thread, for which somebody waits.
+final class MachineErrand: @unchecked Sendable {
+  // SAFETY: `outcome` is read and written with `monitor` held.
+  private let monitor = Monitor()
+  private let body: @Sendable () -> Void
+  private var outcome: Bool?
+
+  init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+
+  /// Does it. On the machine's thread.
+  func run() {
+    body()
+    end(true)
+  }
+
+  /// Says that it will not be done.
+  func abandon() { end(false) }
+
+  private func end(_ outcome: Bool) {
+    monitor.withLock {
+      self.outcome = outcome
+      monitor.broadcast()
+    }
+  }
+
+  /// Waits until it is done.
+  /// - Returns: false where it will not be.
+  func wait() -> Bool {
+    monitor.withLock {
+      while true {
+        if let outcome { return outcome }
+        monitor.wait()
+      }
     }
   }
 }

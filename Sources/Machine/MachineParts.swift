@@ -25,6 +25,7 @@ struct MachineParts: Sendable {
   /// Every device, in the order in which they are reset, saved and restored.
   let devices: [any Device]
   let video: VideoAdapter
+  let videoMemory: MemoryBlock
   let serial: SerialBackend
   let input: InputHub
   let storage: DiskControllers
@@ -74,6 +75,7 @@ final class MachineMemory: Sendable {
   let ram: MemoryBlock
   private let gate: MemoryWindow
   private let log: @Sendable (String) -> Void
+  private let open = Atomic(true)
 
   init(ram: MemoryBlock, gate: MemoryWindow, log: @escaping @Sendable (String) -> Void) {
     self.ram = ram
@@ -82,8 +84,12 @@ final class MachineMemory: Sendable {
     setGate(open: true)
   }
 
+  /// Whether the gate is open.
+  var isGateOpen: Bool { open.load(ordering: .relaxed) }
+
   /// Opens or shuts the gate. Any thread.
   func setGate(open: Bool) {
+    self.open.store(open, ordering: .relaxed)
     do {
       try gate.map(
         at: MemoryMap.highMemoryArea, offset: open ? Int(MemoryMap.highMemoryArea) : 0,

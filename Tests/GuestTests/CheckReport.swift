@@ -64,7 +64,7 @@ extension GuestRun {
     return (reason, CheckReport(serial))
   }
 
-  private func answer(_ line: String) {
+  func answer(_ line: String) {
     let words = line.split(separator: " ").map { String($0) }
     let hub = machine.inputHub
     switch words.first {

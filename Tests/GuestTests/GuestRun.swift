@@ -20,6 +20,10 @@ final class GuestRun: @unchecked Sendable {
   /// What the machine told its user.
   let log = Log()
   private let finished = Flag()
+  private let name: String
+  private let limit: Int
+  /// What the screen showed when the guest was saved that this one goes on from.
+  private(set) var before: Frame?
 
   final class Log: Sendable {
     private let lines = Mutex<[String]>([])
@@ -42,6 +46,8 @@ final class GuestRun: @unchecked Sendable {
   init(
     _ name: String, limit: Int = 60, configure: (inout MachineConfiguration) -> Void = { _ in }
   ) throws {
+    self.name = name
+    self.limit = limit
     guard let guest = guest_find(name)?.pointee, let start = guest.start, let end = guest.end else {
       throw Failure(description: "there is no guest \(name)")
     }
@@ -65,6 +71,46 @@ final class GuestRun: @unchecked Sendable {
       }
       machine.requestStop(.failed("the guest took more than \(limit) seconds"))
     }
+  }
+
+  /// A path that no file has.
+  static func temporaryPath() -> String {
+    "/tmp/porthole-\(getpid())-\(Monitor.monotonic())"
+  }
+
+  /// A guest between two engines.
+  struct Saved {
+    fileprivate let name: String
+    fileprivate let limit: Int
+    fileprivate let frame: Frame
+    let path: String
+  }
+
+  /// Saves the guest and stops it.
+  func saved() throws -> Saved {
+    let path = Self.temporaryPath()
+    try machine.save(to: path, holds: true)
+    let frame = machine.capture()
+    stop()
+    return Saved(name: name, limit: limit, frame: frame, path: path)
+  }
+
+  /// Goes on with a saved guest under `engine`, and takes the file away.
+  convenience init(_ saved: Saved, engine: EngineKind) throws {
+    let restored = try MachineConfiguration(restoring: saved.path)
+    try self.init(saved.name, limit: saved.limit) { configuration in
+      let serial = configuration.serial
+      configuration = restored
+      configuration.serial = serial
+      configuration.engine = engine
+    }
+    before = saved.frame
+    unlink(saved.path)
+  }
+
+  /// Saves the guest, stops it, and has it go on under `engine`.
+  func moved(to engine: EngineKind) throws -> GuestRun {
+    try GuestRun(try saved(), engine: engine)
   }
 
   /// Waits for the machine's own end.

@@ -6,6 +6,7 @@ import Storage
 extension RunCommand {
   /// The machine that the options ask for, called `name`, its screen behind `password`.
   func machineConfiguration(name: String, password: String?) throws -> MachineConfiguration {
+    if let restore { return try restored(restore, name: name, password: password) }
     var configuration = MachineConfiguration()
     configuration.name = name
     if let memory { configuration.memoryBytes = memory }
@@ -20,6 +21,28 @@ extension RunCommand {
     configuration.irqchip = irqchip
     configuration.onTripleFault = onTripleFault
     configuration.debugExit = debugExit
+    return configuration
+  }
+
+  /// The machine of a snapshot, with the outside that the options ask for.
+  private func restored(
+    _ path: String, name: String, password: String?
+  ) throws -> MachineConfiguration {
+    var configuration = try MachineConfiguration(restoring: path)
+    configuration.name = name
+    guard cpus == 1 || cpus == configuration.processors else {
+      throw Complaint(
+        "the snapshot \(path) has \(configuration.processors) processors, not \(cpus)")
+    }
+    let given = try drives()
+    if !given.isEmpty { configuration.drives = given }
+    if readOnly {
+      for index in configuration.drives.indices { configuration.drives[index].readOnly = true }
+    }
+    configuration.vnc = try vncConfiguration(name: name, password: password)
+    configuration.serial = serial
+    configuration.engine = engine ?? EngineChoice.forThisHost().engine
+    configuration.irqchip = irqchip
     return configuration
   }
 

@@ -94,6 +94,14 @@ struct RunCommand: ParsableCommand {
   @Option(
     name: .long,
     help: """
+      A snapshot to go on from, as porthole save wrote it; images given beside it replace those \
+      that it names.
+      """)
+  var restore: String?
+
+  @Option(
+    name: .long,
+    help: """
       What runs the guest: kvm, software (on any host), or hybrid (user code in KVM, the rest in \
       software). (default: what suits this host; porthole doctor tells)
       """)
@@ -117,6 +125,11 @@ struct RunCommand: ParsableCommand {
       throw ValidationError("--no-password and --password-file exclude each other")
     }
     try KernelOptions.check(kernel: kernel, initrd: initrd, append: append, guest: guest)
+    if restore != nil && (guest != nil || kernel != nil || memory != nil || !boot.isEmpty) {
+      throw ValidationError(
+        "a snapshot brings its machine: --restore goes without --guest, --kernel, --memory and"
+          + " --boot")
+    }
     if guest != nil && !(media + floppy + disk + cdrom).isEmpty {
       throw ValidationError("--guest brings its own medium; give it or images, not both")
     }

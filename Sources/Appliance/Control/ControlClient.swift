@@ -40,10 +40,12 @@ struct ControlClient {
   /// - Throws: the desktop's own sentence, or one about the connection.
   @discardableResult
   func call(
-    _ method: ControlMethod, text: String? = nil, chord: String? = nil, waits: Bool = false
+    _ method: ControlMethod, text: String? = nil, chord: String? = nil, path: String? = nil,
+    stops: Bool? = nil, waits: Bool = false
   ) throws -> Answer {
     let request = ControlRequest(
-      v: ControlProtocol.version, id: 1, method: method.rawValue, text: text, chord: chord)
+      v: ControlProtocol.version, id: 1, method: method.rawValue, text: text, chord: chord,
+      path: path, stops: stops)
     do {
       try stream.write(try ControlCoding.line(request), patience: ControlProtocol.patience)
       let line = try stream.readLine(

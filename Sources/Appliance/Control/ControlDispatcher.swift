@@ -43,10 +43,23 @@ struct ControlDispatcher: Sendable {
     case .text: answer.reply.text = try desktop.text()
     case .type: try desktop.type(try needed(request.text, "type", "text"))
     case .key: try desktop.press(try needed(request.chord, "key", "chord"))
+    case .pause: try desktop.pause()
+    case .resume: try desktop.resume()
+    case .save:
+      answer.stops = request.stops ?? false
+      try desktop.save(try neededPath(request.path), holds: answer.stops)
     case .reset: desktop.reset()
     case .stop: answer.stops = true
     }
     return answer
+  }
+
+  private func neededPath(_ path: String?) throws(ControlFailure) -> String {
+    let path = try needed(path, "save", "path")
+    guard path.hasPrefix("/"), !path.utf8.contains(0) else {
+      throw ControlFailure(code: .badRequest, message: "save needs a path that begins with /")
+    }
+    return path
   }
 
   private func needed(

@@ -16,7 +16,7 @@ enum ControlProtocol {
 
 /// What a client can ask for.
 enum ControlMethod: String, CaseIterable, Sendable {
-  case status, screenshot, text, type, key, reset, stop
+  case status, screenshot, text, type, key, pause, resume, save, reset, stop
 }
 
 /// One request: a line of JSON.
@@ -29,6 +29,10 @@ struct ControlRequest: Codable, Equatable, Sendable {
   /// The text to type, or the keys to press.
   var text: String?
   var chord: String?
+  /// The file to write, from the root on.
+  var path: String?
+  /// Whether the desktop stops once it is saved.
+  var stops: Bool?
 }
 
 /// One reply: a line of JSON, and `body` bytes behind it.

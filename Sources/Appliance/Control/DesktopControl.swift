@@ -14,6 +14,11 @@ protocol DesktopControl: Sendable {
   func type(_ text: String) throws
   /// Presses keys together, as `ctrl-alt-del`, and lets them go.
   func press(_ chord: String) throws
+  /// Stops the guest and its clock; `resume` lets it go on.
+  func pause() throws
+  func resume() throws
+  /// Writes the whole desktop to `path`; one that `holds` stands still afterwards.
+  func save(_ path: String, holds: Bool) throws
   /// Pushes the reset button.
   func reset()
   /// Pulls the plug: the desktop's process ends.
@@ -48,6 +53,9 @@ struct LiveDesktop: DesktopControl {
 
   func type(_ text: String) throws { try machine.inputHub.type(text) }
   func press(_ chord: String) throws { try machine.inputHub.press(chord: chord) }
+  func pause() throws { try machine.pause() }
+  func resume() throws { try machine.resume() }
+  func save(_ path: String, holds: Bool) throws { try machine.save(to: path, holds: holds) }
   func reset() { machine.reset() }
   func stop() { machine.requestStop(.poweredOff) }
 }

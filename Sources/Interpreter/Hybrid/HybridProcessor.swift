@@ -51,8 +51,9 @@ public final class HybridProcessor: Processor, @unchecked Sendable {
     interpreter.state(now: now)
   }
   public func setState(_ state: ProcessorState, now: UInt64) throws(ProcessorStateError) {
-    try interpreter.setState(state, now: now)
+    // What runs in KVM reads the host's time-stamp counter, so the rest has to as well.
+    try interpreter.setState(state.counted(from: 0), now: now)
   }
-  public func moveTimestamp(by distance: UInt64) { interpreter.moveTimestamp(by: distance) }
+  public func moveTimestamp(by distance: UInt64) {}
   public func reset() { interpreter.reset() }
 }

@@ -88,6 +88,17 @@ public struct ProcessorState: Codable, Equatable, Sendable {
     modelRegisters.first { $0.index == index }?.value
   }
 
+  /// The state on an engine whose time-stamp counter is always `offset` ahead of the host's: the
+  /// local APIC's deadline keeps its distance.
+  public func counted(from offset: UInt64) -> ProcessorState {
+    var state = self
+    state.timestampOffset = offset
+    if let deadline = localAPIC?.tscDeadline, deadline != 0 {
+      state.localAPIC?.tscDeadline = max(1, deadline &+ (offset &- timestampOffset))
+    }
+    return state
+  }
+
   /// What no engine can take, as a sentence's end; nil where nothing is wrong. A state may come from
   /// a file that anybody wrote.
   var problem: String? {

@@ -7,6 +7,7 @@ public final class RunGate: @unchecked Sendable {
   private let processors: Int
   private var state = State.paused
   private var waiting = 0
+  private var errand: (vCPU: Int, body: @Sendable () -> Void)?
 
   private enum State { case running, paused, stopped }
 
@@ -14,15 +15,38 @@ public final class RunGate: @unchecked Sendable {
   public init(processors: Int) { self.processors = processors }
 
   /// Called by a vCPU before it enters the guest: waits while the gate is closed.
+  /// - Parameter vCPU: the caller's number.
   /// - Returns: false when the machine stops and the vCPU's thread has to end.
-  public func pass() -> Bool {
+  public func pass(_ vCPU: Int) -> Bool {
     monitor.withLock {
       guard state != .running else { return true }
       waiting += 1
       monitor.broadcast()
-      while state == .paused { monitor.wait() }
+      while state == .paused {
+        if let errand, errand.vCPU == vCPU { run(errand.body) } else { monitor.wait() }
+      }
       waiting -= 1
       return state == .running
+    }
+  }
+
+  /// Calls `body` without the lock. Lock held before and after.
+  private func run(_ body: @Sendable () -> Void) {
+    monitor.unlock()
+    body()
+    monitor.lock()
+    errand = nil
+    monitor.broadcast()
+  }
+
+  /// Has vCPU number `vCPU`, which stands at the closed gate, call `body` on its thread, and waits
+  /// until it has. Only for whoever opens and stops the gate; does nothing while it is open.
+  public func perform(on vCPU: Int, _ body: @escaping @Sendable () -> Void) {
+    monitor.withLock {
+      guard state == .paused else { return }
+      errand = (vCPU, body)
+      monitor.broadcast()
+      while errand != nil { monitor.wait() }
     }
   }
 

@@ -72,6 +72,12 @@ public final class VirtualCPU: @unchecked Sendable {
     processor.requestExit()
   }
 
+  /// Has the vCPU's thread call `errand` with its processor, and waits. Only while it stands at the
+  /// gate, and for whoever opens that.
+  public func perform(_ errand: @escaping @Sendable (any Processor) -> Void) {
+    gate.perform(on: index) { [unowned self] in errand(processor) }
+  }
+
   /// Gives the processor its state after RESET# once the gate opens. Only while it is closed.
   public func reset() { resetRequested.store(true, ordering: .releasing) }
 
@@ -85,7 +91,7 @@ public final class VirtualCPU: @unchecked Sendable {
       if kicked.exchange(false, ordering: .sequentiallyConsistent) || signalled || cameOutByKick {
         processor.cancelRun()
         cameOutByKick = false
-        guard gate.pass() else { return }
+        guard gate.pass(index) else { return }
         if resetRequested.exchange(false, ordering: .acquiring) { processor.reset() }
         // What a timer's handler does may kick this vCPU: the next turn sees it.
         clock?.runDueTimers()

@@ -118,6 +118,15 @@ public final class MachineClock: Clock, @unchecked Sendable {
     }
   }
 
+  /// Makes the time of a paused machine `elapsed` nanoseconds, for one that is restored.
+  public func set(elapsed: UInt64) {
+    monitor.withLock {
+      guard let paused = pausedAt else { return }
+      origin = paused &- elapsed
+      rearm()
+    }
+  }
+
   /// Sets the host's timer anew, since what its deadline means has changed. Lock held.
   private func rearm() {
     guard kickTimer >= 0 else { return }

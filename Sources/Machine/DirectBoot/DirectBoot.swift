@@ -13,15 +13,16 @@ final class DirectBoot: Sendable {
   /// What was read when the machine was made, for the first boot.
   private let first: Mutex<BootImage?>
 
+  /// - Parameter isRestored: the machine goes on from a snapshot: only a reset needs the files.
   /// - Throws: a sentence for the user.
   init(
-    _ files: DirectBootFiles, machine: FirmwareConfiguration,
+    _ files: DirectBootFiles, machine: FirmwareConfiguration, isRestored: Bool = false,
     failed: @escaping @Sendable (String) -> Void
   ) throws(MachineError) {
     self.files = files
     self.machine = machine
     self.failed = failed
-    first = Mutex(try BootImage(files, machine: machine))
+    first = Mutex(isRestored ? nil : try BootImage(files, machine: machine))
   }
 
   /// Loads the kernel into `space` and makes `call` its entry.

@@ -3,7 +3,7 @@ import KVMEngine
 
 /// What is booted instead of a medium: a kernel of Linux or of another system that is entered as
 /// Linux or as PVH guests are.
-public struct DirectBootFiles: Sendable, Equatable {
+public struct DirectBootFiles: Sendable, Equatable, Codable {
   /// The kernel's path: a bzImage, or an uncompressed ELF file.
   public var kernel: String
   /// The path of what the kernel gets as initial RAM disk.

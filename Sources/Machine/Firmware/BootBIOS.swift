@@ -6,8 +6,9 @@ import Synchronization
 ///
 /// The ROM asks for the boot order's first device (INT 19h) or its next one (INT 18h, when what was
 /// booted gives up). It then enters the boot code or shows a text, waits for a key and starts over.
-final class BootBIOS: Sendable {
-  private struct State {
+final class BootBIOS: Device {
+  /// How far the boot order was followed.
+  struct State: Codable, Equatable, Sendable {
     /// Index in the boot order of the device to try next.
     var next = 0
     /// Why the devices before did not boot, a line each.
@@ -15,6 +16,7 @@ final class BootBIOS: Sendable {
     var current: BootDevice?
   }
 
+  let name = "boot-bios"
   private let context: FirmwareContext
   private let loader: any BootLoader
   private let state = Mutex(State())
@@ -27,6 +29,18 @@ final class BootBIOS: Sendable {
   init(_ context: FirmwareContext, loader: any BootLoader) {
     self.context = context
     self.loader = loader
+  }
+
+  func reset() { state.withLock { $0 = State() } }
+
+  func save() -> State { state.withLock { $0 } }
+
+  func restore(_ state: State) throws(RestoreError) {
+    let count = context.configuration.bootOrder.count
+    guard 0...count ~= state.next, state.failures.count <= 2 * count else {
+      throw RestoreError(device: name, problem: "it is beyond the boot order's end")
+    }
+    self.state.withLock { $0 = state }
   }
 
   /// INT 19h.

@@ -14,6 +14,8 @@ public final class Firmware: Sendable {
   public static func romImage(processors: Int) -> [UInt8] { ROMImage.bytes(processors: processors) }
 
   private let services: [(any FirmwareService)?]
+  /// What of the firmware's state lies outside guest memory and is saved with the machine.
+  public let devices: [any Device]
 
   /// - Parameters:
   ///   - video: serves INT 10h.
@@ -55,6 +57,7 @@ public final class Firmware: Sendable {
     services[Int(BIOS_SLOT_BOOT_NEXT)] = FirmwareRoutine { boot.goOn(&$0) }
     services[Int(BIOS_SLOT_ENTER_PROTECTED)] = FirmwareRoutine { system.enterProtectedMode(&$0) }
     self.services = services
+    devices = [boot]
   }
 
   /// Which slot's trap instruction lies at `ip` in segment F000h, or just before it: hosts differ

@@ -55,6 +55,8 @@ import Testing
   }
 
   @Test func mistakesAreSentences() {
+    #expect(message("--restore", "a", "--memory", "64M").contains("brings its machine"))
+    #expect(message("--restore", "a", "--guest", "demo").contains("brings its machine"))
     #expect(message("--memory", "lots").contains("write it like 64M or 1G"))
     #expect(message("--cpus", "0").contains("1 to 16 processors"))
     #expect(message("--cpus", "many").contains("cpus"))

@@ -40,6 +40,18 @@ import Testing
     #expect(desktop.log == ["type ls\n\u{e9}", "press ctrl-alt-del", "reset"])
   }
 
+  @Test func savingNamesTheFileAndMayEndTheDesktop() {
+    let desktop = FakeDesktop()
+    #expect(!answer(#"{"v":1,"method":"save","path":"/tmp/a"}"#, desktop).stops)
+    #expect(answer(#"{"v":1,"method":"save","path":"/tmp/a","stops":true}"#, desktop).stops)
+    _ = answer(#"{"v":1,"method":"pause"}"#, desktop)
+    _ = answer(#"{"v":1,"method":"resume"}"#, desktop)
+    #expect(desktop.log == ["save /tmp/a", "save /tmp/a and hold", "pause", "resume"])
+    #expect(answer(#"{"v":1,"method":"save"}"#).reply.error?.code == .badRequest)
+    let relative = answer(#"{"v":1,"method":"save","path":"a"}"#, desktop)
+    #expect(relative.reply.error?.code == .badRequest && !relative.stops)
+  }
+
   @Test func theDesktopStopsOnlyAfterTheReply() {
     let desktop = FakeDesktop()
     let answer = answer(#"{"v":1,"method":"stop"}"#, desktop)

@@ -31,6 +31,9 @@ final class FakeDesktop: DesktopControl {
     note("press \(chord)")
   }
 
+  func pause() throws { note("pause") }
+  func resume() throws { note("resume") }
+  func save(_ path: String, holds: Bool) throws { note("save \(path)\(holds ? " and hold" : "")") }
   func reset() { note("reset") }
   func stop() { note("stop") }
 

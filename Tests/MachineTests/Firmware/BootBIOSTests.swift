@@ -1,3 +1,4 @@
+import KVMEngine
 import Testing
 
 @testable import Machine
@@ -25,6 +26,23 @@ import Testing
     #expect(third.ax == 1 && third.si == 0x7C00)
     #expect(text(fixture).contains("Hard disk: its boot code found nothing to start.\r\n"))
     #expect(fixture.call(boot).call.dx == 0x80)
+  }
+
+  @Test func placeInTheBootOrderIsSaved() throws {
+    let disk = DiskDouble([
+      .hardDisk: .loaded(drive: 0x80, segment: 0, offset: 0x7C00),
+      .cdrom: .loaded(drive: 0xE0, segment: 0x07C0, offset: 0),
+    ])
+    let fixture = try FirmwareFixture(disk: disk)
+    #expect(fixture.call(boot).call.dx == 0x80)
+    let bios = try #require(fixture.firmware.devices.first as? BootBIOS)
+    var state = bios.save()
+    bios.reset()
+    #expect(bios.save() != state)
+    try bios.restore(state)
+    #expect(fixture.call(next).call.dx == 0xE0)
+    state.next = 100
+    #expect(throws: RestoreError.self) { try bios.restore(state) }
   }
 
   @Test func screenSaysWhatWasTriedAndWhy() throws {
