@@ -91,6 +91,6 @@ let package = Package(
       name: "GuestTests", dependencies: ["Machine", "Guests", "DeviceTestKit"],
       exclude: ["Golden"], swiftSettings: strict),
     .testTarget(
-      name: "ApplianceTests", dependencies: ["Appliance"], swiftSettings: strict),
+      name: "ApplianceTests", dependencies: ["Appliance", "Machine"], swiftSettings: strict),
   ]
 )

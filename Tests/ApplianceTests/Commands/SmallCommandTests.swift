@@ -1,5 +1,6 @@
 import Glibc
 import KVMEngine
+import Machine
 import Testing
 
 @testable import Appliance
