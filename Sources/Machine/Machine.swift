@@ -61,6 +61,7 @@ public final class Machine: @unchecked Sendable {
   /// - Throws: an error whose description is a sentence for the user; nothing runs then.
   public func start() throws {
     for device in devices { device.reset() }
+    parts.chipset.configure()
     do {
       for processor in processors { try processor.start() }
       if let path = configuration.restore {
@@ -131,6 +132,7 @@ public final class Machine: @unchecked Sendable {
     if kind == .machine || !resumes {
       parts.memory.setGate(open: true)
       for device in parts.devices { device.reset() }
+      parts.chipset.configure()
       parts.input.releaseEverything()
     }
     for local in parts.apicBus.localAPICs { local.reset() }

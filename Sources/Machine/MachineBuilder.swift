@@ -13,9 +13,9 @@ struct MachineBuilder {
   let configuration: MachineConfiguration
   let log: @Sendable (String) -> Void
 
-  private let clock = MachineClock()
-  private let ports = PortBus()
-  private let bus = MemoryBus()
+  let clock = MachineClock()
+  let ports = PortBus()
+  let bus = MemoryBus()
 
   init(_ configuration: MachineConfiguration, log: @escaping @Sendable (String) -> Void) {
     self.configuration = configuration
@@ -31,7 +31,7 @@ struct MachineBuilder {
     let space = AddressSpace(bus: bus, slots: hypervisor ?? UnmappedSlots())
     let control = MachineControl(gate: RunGate(processors: configuration.processors))
 
-    let memory = try mapMemory(space)
+    let (memory, shadow) = try mapMemory(space)
     let messages = APICBus()
     let pic = I8259Pair { [unowned control, unowned messages] raised in
       messages.setExternalInterrupt(raised)
@@ -45,24 +45,31 @@ struct MachineBuilder {
     try bus.register(ioapic, at: MemoryMap.ioapic)
 
     var devices: [any Device] = [pic, ioapic]
+    let legacy = LegacyReplacement(
+      timer: interrupts.line(MemoryMap.timerIRQ), clock: interrupts.line(MemoryMap.rtcIRQ))
     let rtc = MC146818(
-      clock: clock, irq8: interrupts.line(MemoryMap.rtcIRQ), wallTime: { Int64(time(nil)) })
+      clock: clock, irq8: legacy.clock, wallTime: { Int64(time(nil)) })
     try ports.register(rtc, at: MemoryMap.rtc)
     devices.append(rtc)
-    devices += try addTimers(interrupts)
+    devices += try addTimers(interrupts, legacy)
     let serial = try addSerial(interrupts)
     devices.append(serial.uart)
     let keyboard = try addKeyboard(interrupts, memory: memory, control: control)
     devices.append(keyboard)
-    devices += try addControlPorts(memory: memory, control: control)
     let (video, videoMemory) = try addVideo(space)
     devices.append(video)
     let storage = DiskControllers(
       drives, space: space, clock: clock, interrupts: interrupts, log: log)
     try storage.register(on: ports)
     devices += storage.devices
+    let chipset = try addChipset(
+      interrupts: interrupts, pic: pic, shadow: shadow, video: video, space: space,
+      control: control)
+    devices += try addControlPorts(memory: memory, control: control, pci: chipset.pci)
     let disk = DiskBIOS(drives: drives, memory: space, log: log)
     devices.append(disk)
+    devices += chipset.devices
+    try ports.registerRest(chipset.pci.ports, in: MemoryMap.pciPorts)
     let settings = firmwareConfiguration()
     let direct = try configuration.directBoot.map { files in
       try DirectBoot(
@@ -81,7 +88,8 @@ struct MachineBuilder {
       devices: devices + firmware.devices,
       video: video,
       videoMemory: videoMemory, serial: serial.backend,
-      input: InputHub(keyboard), storage: storage, disk: disk, firmware: firmware)
+      input: InputHub(keyboard), storage: storage, disk: disk, chipset: chipset,
+      firmware: firmware)
   }
 
   /// KVM's part of the machine; nil where it has none.
@@ -156,7 +164,14 @@ struct MachineBuilder {
 
   // MARK: Memory
 
-  private func mapMemory(_ space: AddressSpace) throws(HostError) -> MachineMemory {
+  /// RAM that ends below 4 GiB; PCI's memory follows.
+  var ramBelow4G: UInt64 {
+    min(UInt64(configuration.memoryBytes), MemoryMap.lowMemoryLimit)
+  }
+
+  private func mapMemory(
+    _ space: AddressSpace
+  ) throws(HostError) -> (memory: MachineMemory, shadow: ShadowMemory) {
     let total = configuration.memoryBytes
     let ram = try MemoryBlock(name: "guest-ram", size: total)
     let low = min(total, Int(MemoryMap.lowMemoryLimit))
@@ -168,12 +183,13 @@ struct MachineBuilder {
       try space.map(ram, offset: low, size: total - low, at: MemoryMap.highMemory)
     }
     let rom = try MemoryBlock(name: "firmware", size: MemoryMap.firmwareBytes)
-    rom.bytes(at: 0, count: rom.size)?.copyBytes(
-      from: Firmware.romImage(processors: configuration.processors))
-    for address in [MemoryMap.firmware, MemoryMap.firmwareHigh] {
-      try space.map(rom, size: rom.size, at: address, readOnly: true)
-    }
-    return MachineMemory(ram: ram, gate: space.makeWindow(ram), log: log)
+    rom.bytes(at: 0, count: rom.size)?.copyBytes(from: ROMImage.bytes(acpiBoard))
+    try space.map(
+      rom, size: rom.size, at: MemoryMap.firmwareEnd - UInt64(rom.size), readOnly: true)
+    return (
+      MachineMemory(ram: ram, gate: space.makeWindow(ram), log: log),
+      ShadowMemory(ram: ram, rom: rom, space: space, log: log)
+    )
   }
 
   // MARK: Devices
@@ -193,12 +209,16 @@ struct MachineBuilder {
       })
   }
 
-  private func addTimers(_ interrupts: ISAInterrupts) throws -> [any Device] {
-    let pit = I8254(clock: clock, irq0: interrupts.line(MemoryMap.timerIRQ))
+  private func addTimers(
+    _ interrupts: ISAInterrupts, _ legacy: LegacyReplacement
+  ) throws -> [any Device] {
+    let pit = I8254(clock: clock, irq0: legacy.timer)
+    let hpet = HPET(clock: clock, wire: { interrupts.line($0) }, legacy: legacy)
+    try bus.register(hpet, at: MemoryMap.hpet)
     let portB = SystemControlPortB(clock: clock, timer: pit)
     try ports.register(pit, at: MemoryMap.pit)
     try ports.register(portB, at: MemoryMap.systemControlB)
-    return [pit, portB]
+    return [pit, portB, hpet]
   }
 
   private func addSerial(
@@ -229,7 +249,7 @@ struct MachineBuilder {
   }
 
   private func addControlPorts(
-    memory: MachineMemory, control: MachineControl
+    memory: MachineMemory, control: MachineControl, pci: PCIBus
   ) throws -> [any Device] {
     let portA = SystemControlPortA(
       a20Changed: { [memory] in memory.setGate(open: $0) },
@@ -240,7 +260,7 @@ struct MachineBuilder {
     let post = POSTCodePort()
     try ports.register(portA, at: MemoryMap.systemControlA)
     try ports.register(
-      ConfigurationAddressPorts(reset: resetControl), at: MemoryMap.configurationAddress,
+      ConfigurationAddressPorts(reset: resetControl, bus: pci), at: MemoryMap.configurationAddress,
       wiring: .native)
     try ports.register(post, at: MemoryMap.post)
     guard configuration.debugExit else { return [portA, resetControl, post] }
@@ -257,15 +277,13 @@ struct MachineBuilder {
     let memory = try MemoryBlock(name: "video-memory", size: VideoAdapter.memoryBytes)
     let video = VideoAdapter(
       memory: memory, clock: clock, legacyWindow: space.makeWindow(memory),
-      linearWindow: space.makeWindow(memory), linearAddress: MemoryMap.frameBuffer, log: log)
+      linearWindow: space.makeWindow(memory), linearAddress: nil, log: log)
     for range in VideoAdapter.portRanges {
       let first = range.lowerBound - VideoAdapter.ports.lowerBound
       try ports.register(OffsetPorts(video, by: first), at: range)
     }
     try ports.register(video.dispiPorts, at: MemoryMap.dispi, wiring: .native)
     try bus.register(video, at: MemoryMap.vga)
-    let end = MemoryMap.frameBuffer + UInt64(VideoAdapter.visibleBytes) - 1
-    try bus.register(video.linearMemory, at: MemoryMap.frameBuffer...end)
     return (video, memory)
   }
 }

@@ -30,6 +30,7 @@ struct MachineParts: Sendable {
   let input: InputHub
   let storage: DiskControllers
   let disk: DiskBIOS
+  let chipset: Chipset
   let firmware: Firmware
 }
 
@@ -109,27 +110,6 @@ final class SerialLink: Sendable {
   func receive(_ bytes: [UInt8]) -> Int {
     guard let uart = self.uart.withLock({ $0 }) else { return bytes.count }
     return uart.receive(bytes)
-  }
-}
-
-/// Ports CF8h to CFBh: a 32-bit access is PCI's configuration address, which nobody takes here, and
-/// must not be mistaken for a byte written to the reset register at CF9h inside it.
-final class ConfigurationAddressPorts: PortDevice {
-  private let reset: ResetControl
-  private static let resetOffset: UInt16 = 1
-
-  init(reset: ResetControl) { self.reset = reset }
-
-  func readPort(_ offset: UInt16, width: AccessWidth) -> UInt32 {
-    guard offset == Self.resetOffset, width == .byte else {
-      return UInt32(truncatingIfNeeded: width.mask)
-    }
-    return reset.readPort(0, width: .byte)
-  }
-
-  func writePort(_ offset: UInt16, width: AccessWidth, value: UInt32) {
-    guard offset == Self.resetOffset, width == .byte else { return }
-    reset.writePort(0, width: .byte, value: value)
   }
 }
 

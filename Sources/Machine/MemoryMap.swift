@@ -13,8 +13,8 @@ public enum MemoryMap {
   public static let vga: ClosedRange<UInt64> = 0xA0000...0xBFFFF
   /// The firmware as real mode sees it.
   public static let firmware: UInt64 = 0xF0000
-  /// The firmware as the reset vector sees it.
-  public static let firmwareHigh: UInt64 = 0xFFFF_0000
+  /// Where the firmware ends as the reset vector sees it.
+  public static let firmwareEnd: UInt64 = 0x1_0000_0000
   public static let firmwareBytes = 0x10000
   /// Tables that tell systems about the machine, inside the firmware.
   public static let firmwareTables: UInt64 = 0xF0000
@@ -26,11 +26,15 @@ public enum MemoryMap {
   public static let lowMemoryLimit: UInt64 = 0xC000_0000
   /// RAM that found no room below goes on here.
   public static let highMemory: UInt64 = 0x1_0000_0000
-  /// The linear frame buffer.
-  public static let frameBuffer: UInt64 = 0xE000_0000
+  /// Where our firmware puts the memory of PCI functions, the frame buffer first. PCI answers from
+  /// the end of RAM on.
+  public static let pciMemory: ClosedRange<UInt64> = 0xE000_0000...0xFEBF_FFFF
   /// Where every processor finds its local APIC after reset.
   public static let localAPIC: UInt64 = 0xFEE0_0000
   public static let ioapic: ClosedRange<UInt64> = 0xFEC0_0000...0xFEC0_0FFF
+  public static let hpet: ClosedRange<UInt64> = 0xFED0_0000...0xFED0_03FF
+  /// ACPI's control structure, in the extended BIOS data area: it is all that has to be written.
+  public static let acpiControl: UInt64 = 0x9FFC0
 
   // MARK: Direct boot: conventional memory that the firmware leaves free
 
@@ -62,6 +66,8 @@ public enum MemoryMap {
   public static let dmaPages: ClosedRange<UInt16> = 0x81...0x8F
   public static let systemControlA: ClosedRange<UInt16> = 0x92...0x92
   public static let pic2: ClosedRange<UInt16> = 0xA0...0xA1
+  /// APM control and status.
+  public static let apm: ClosedRange<UInt16> = 0xB2...0xB3
   public static let dma2: ClosedRange<UInt16> = 0xC0...0xDF
   public static let debugExit: ClosedRange<UInt16> = 0xF4...0xF4
   public static let secondaryIDE: ClosedRange<UInt16> = 0x170...0x177
@@ -75,16 +81,30 @@ public enum MemoryMap {
   public static let floppyRate: ClosedRange<UInt16> = 0x3F7...0x3F7
   public static let com1: ClosedRange<UInt16> = 0x3F8...0x3FF
   public static let elcr: ClosedRange<UInt16> = 0x4D0...0x4D1
+  /// Where our firmware puts the power management block, and the SMBus host.
+  public static let powerManagement: UInt16 = 0x600
+  public static let smbus: UInt16 = 0x700
   /// PCI's configuration address, with the reset register at CF9h inside it.
   public static let configurationAddress: ClosedRange<UInt16> = 0xCF8...0xCFB
+  /// PCI's configuration data.
+  public static let configurationData: ClosedRange<UInt16> = 0xCFC...0xCFF
+  /// Ports that PCI functions can have, as far as no other device is there.
+  public static let pciPorts: ClosedRange<UInt16> = 0x400...0xFFFF
 
-  // MARK: ISA interrupts
+  // MARK: PCI slots
+
+  /// The display adapter; slots 0 and 1 are the bridges'.
+  public static let videoSlot = 2
+
+  // MARK: Interrupts
 
   public static let timerIRQ = 0
   public static let keyboardIRQ = 1
   public static let com1IRQ = 4
   public static let floppyIRQ = 6
   public static let rtcIRQ = 8
+  /// ACPI's system control interrupt.
+  public static let systemControlIRQ = 9
   public static let mouseIRQ = 12
   public static let primaryIDEIRQ = 14
   public static let secondaryIDEIRQ = 15

@@ -146,6 +146,26 @@ extension VideoAdapter {
   /// The index and data ports of the Bochs display interface.
   public var dispiPorts: any PortDevice { DispiPorts(adapter: self) }
 
+  /// Register `index` of the Bochs display interface, leaving the index port as it is.
+  func readDispi(register index: UInt16) -> UInt16 {
+    state.withLock { live in
+      var chip = live.chips.dispi
+      chip.index = index
+      return chip.read()
+    }
+  }
+
+  /// Writes register `index` of the Bochs display interface, leaving the index port as it is.
+  func writeDispi(register index: UInt16, _ value: UInt16) {
+    state.withLock { live in
+      let kept = live.chips.dispi.index
+      live.chips.dispi.index = index
+      let effect = live.chips.dispi.write(value)
+      live.chips.dispi.index = kept
+      apply(effect, &live)
+    }
+  }
+
   fileprivate func readDispi(_ offset: UInt16) -> UInt16 {
     state.withLock { offset == 0 ? $0.chips.dispi.index : $0.chips.dispi.read() }
   }

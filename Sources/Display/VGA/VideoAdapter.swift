@@ -52,13 +52,15 @@ public final class VideoAdapter: Device, FrameSource, PortDevice, MemoryDevice {
     var handler: (@Sendable () -> Void)?
     /// The handler was called since the last update.
     var notified = false
+    /// Guest-physical address of the linear frame buffer; nil while it is nowhere.
+    var linearAddress: UInt64?
     /// A host failure was logged.
     var complained = false
   }
 
   public let name = "vga"
-  /// Guest-physical address of the linear frame buffer.
-  public let linearAddress: UInt64
+  /// Guest-physical address of the linear frame buffer; nil while it is nowhere.
+  public var linearAddress: UInt64? { state.withLock { $0.linearAddress } }
 
   let memory: VideoMemory
   let planes: PlanarMemory
@@ -73,11 +75,11 @@ public final class VideoAdapter: Device, FrameSource, PortDevice, MemoryDevice {
   ///   - memory: ``memoryBytes`` or more, the adapter's alone.
   ///   - legacyWindow: a window of `memory` for A0000h to BFFFFh.
   ///   - linearWindow: a window of `memory` for the linear frame buffer.
-  ///   - linearAddress: where the linear frame buffer lies, a multiple of 4096.
+  ///   - linearAddress: where the linear frame buffer lies, a multiple of 4096; nil for nowhere.
   ///   - log: called once when the host refuses a mapping; the adapter then works through exits.
   public init(
     memory: MemoryBlock, clock: any Clock, legacyWindow: MemoryWindow,
-    linearWindow: MemoryWindow, linearAddress: UInt64 = 0xE000_0000,
+    linearWindow: MemoryWindow, linearAddress: UInt64? = 0xE000_0000,
     log: @escaping @Sendable (String) -> Void = { _ in }
   ) {
     self.memory = VideoMemory(memory)
@@ -85,14 +87,29 @@ public final class VideoAdapter: Device, FrameSource, PortDevice, MemoryDevice {
     self.clock = clock
     self.legacyWindow = legacyWindow
     self.linearWindow = linearWindow
-    self.linearAddress = linearAddress
     self.log = log
-    state.withLock { mapLinear(&$0) }
+    state.withLock { live in
+      live.linearAddress = linearAddress
+      mapLinear(&live)
+    }
+  }
+
+  /// Moves the linear frame buffer to `address`, a multiple of 4096, or nowhere. Any thread; a lock
+  /// that comes before the adapter's may be held.
+  public func moveLinear(to address: UInt64?) {
+    state.withLock { live in
+      guard address != live.linearAddress else { return }
+      collectDirtyPages(&live)
+      live.linearAddress = address
+      mapLinear(&live)
+      changed(&live)
+    }
   }
 
   private func mapLinear(_ live: inout Live) {
     do {
-      try linearWindow.map(at: linearAddress, offset: 0, size: Self.visibleBytes)
+      guard let address = live.linearAddress else { return try linearWindow.unmap() }
+      try linearWindow.map(at: address, offset: 0, size: Self.visibleBytes)
     } catch {
       complain(&live, error)
     }

@@ -54,6 +54,18 @@ public final class PortBus: @unchecked Sendable {
     devices.append(device)
   }
 
+  /// Gives `device` all ports of `range` that nobody has, as native ones; the offsets that it is
+  /// given are port numbers. Only while the machine is built, after every other device.
+  public func registerRest(
+    _ device: any PortDevice, in range: ClosedRange<UInt16>
+  ) throws(BusError) {
+    guard slotCount < Self.maximumSlots else { throw .full }
+    slots[slotCount] = Slot(device: device, first: 0, wiring: .native)
+    for port in range where owner[Int(port)] == 0 { owner[Int(port)] = UInt8(slotCount) }
+    slotCount += 1
+    devices.append(device)
+  }
+
   /// IN. An unowned port reads as all ones.
   public func read(_ port: UInt16, width: AccessWidth) -> UInt32 {
     guard let slot = slots[Int(owner[Int(port)])] else {

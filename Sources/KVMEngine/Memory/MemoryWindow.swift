@@ -29,13 +29,17 @@ public final class MemoryWindow: @unchecked Sendable {
   /// Shows `size` bytes of the block, from `offset` on, at `guestAddress`, instead of where it was
   /// before. Dirty pages of the old place are forgotten: the caller redraws all.
   /// - Parameters: all multiples of 4096.
-  public func map(at guestAddress: UInt64, offset: Int, size: Int) throws(HostError) {
+  /// - Parameter readOnly: a guest's write goes to the memory bus, as one to ROM does, and nobody
+  ///   asks for dirty pages.
+  public func map(
+    at guestAddress: UInt64, offset: Int, size: Int, readOnly: Bool = false
+  ) throws(HostError) {
     guard let bytes = block.bytes(at: offset, count: size), let start = bytes.baseAddress,
       size > 0, (Int(truncatingIfNeeded: guestAddress) | offset | size) & 4095 == 0
     else { throw HostError("map a window beyond its memory") }
     try state.withLock { state throws(HostError) in
       if let old = state.place, old.guestAddress == guestAddress, old.offset == offset,
-        old.size == UInt64(size)
+        old.size == UInt64(size), old.writable == !readOnly
       {
         return
       }
@@ -43,10 +47,11 @@ public final class MemoryWindow: @unchecked Sendable {
       state.place = nil
       defer { watchers.tell(PageChange.moved) }
       try slots.setSlot(
-        slot, guestAddress: guestAddress, host: start, size: size, options: .logDirtyPages)
+        slot, guestAddress: guestAddress, host: start, size: size,
+        options: readOnly ? .readOnly : .logDirtyPages)
       state.place = AddressSpace.Mapping(
         guestAddress: guestAddress, size: UInt64(size), block: block, offset: offset,
-        writable: true)
+        writable: !readOnly)
       state.hostDirty = [UInt64](repeating: 0, count: Self.dirtyWords(size))
     }
   }
@@ -70,7 +75,9 @@ public final class MemoryWindow: @unchecked Sendable {
   @discardableResult
   public func takeDirtyPages(into bitmap: UnsafeMutableBufferPointer<UInt64>) -> Bool {
     state.withLock { state in
-      guard state.place != nil, bitmap.count >= state.hostDirty.count else { return false }
+      guard let place = state.place, place.writable, bitmap.count >= state.hostDirty.count else {
+        return false
+      }
       slots.takeDirtyPages(
         slot, into: UnsafeMutableBufferPointer(rebasing: bitmap[..<state.hostDirty.count]))
       for index in state.hostDirty.indices {
@@ -104,6 +111,7 @@ public final class MemoryWindow: @unchecked Sendable {
       guard let place = state.place else { return 0 }
       let count = Int(min(UInt64(max(0, limit)), place.reach(from: address)))
       guard count > 0 else { return 0 }
+      if writing && !place.writable { return 0 }
       let inside = Int(address - place.guestAddress)
       guard let bytes = block.bytes(at: place.offset + inside, count: count) else { return 0 }
       body(bytes)

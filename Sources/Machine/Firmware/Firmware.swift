@@ -10,9 +10,6 @@ import KVMEngine
 public final class Firmware: Sendable {
   /// The port whose write is a trap, if it comes from a slot of the ROM.
   public static let trapPort = UInt16(BIOS_TRAP_PORT)
-  /// The ROM's 64 KiB, for F0000h and for FFFF0000h.
-  public static func romImage(processors: Int) -> [UInt8] { ROMImage.bytes(processors: processors) }
-
   private let services: [(any FirmwareService)?]
   /// What of the firmware's state lies outside guest memory and is saved with the machine.
   public let devices: [any Device]

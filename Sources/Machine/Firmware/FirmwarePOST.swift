@@ -207,6 +207,7 @@ final class FirmwarePOST: FirmwareService {
     let data = BIOSDataArea(context.space)
     let start = UInt64(context.configuration.baseMemoryKiB) << 10
     context.space.write(start, bytes: [UInt8](repeating: 0, count: 1024))
+    context.space.write(MemoryMap.acpiControl, bytes: ACPITables.facsBytes)
     data.setExtended(BIOSDataArea.ExtendedField.sizeKiB, byte: 1)
     data.setExtended(BIOSDataArea.ExtendedField.pointerFlags2, byte: 0x02)
     let fields = [BIOSDataArea.ExtendedField.hardDisk0, BIOSDataArea.ExtendedField.hardDisk1]

@@ -22,15 +22,24 @@ public enum ROMImage {
     return image
   }
 
-  /// The ROM with the tables that tell a system about a machine of `processors` processors.
-  public static func bytes(processors: Int) -> [UInt8] {
+  /// The ROM with the tables that tell a system about a machine: the MP table first, where systems
+  /// look for it, then the others, each on a multiple of 16.
+  static func bytes(_ board: ACPIBoard) -> [UInt8] {
     var image = bytes
     let identity = HostCPUID.result(1, 0)
-    let table = MPTable.bytes(
-      processors: processors, signature: identity.eax, features: identity.edx,
-      at: UInt32(MemoryMap.firmwareTables))
-    let place = Int(MemoryMap.firmwareTables - address)
-    image.replaceSubrange(place..<place + table.count, with: table)
+    var place = FirmwareTablesPlace()
+    place.put(
+      MPTable.bytes(
+        processors: board.processors, signature: identity.eax, features: identity.edx,
+        at: place.next))
+    var tables = ACPITables(board, facs: UInt32(MemoryMap.acpiControl))
+    let pointerBytes: UInt32 = 48
+    let base = place.next + pointerBytes
+    tables.relocate(to: base)
+    place.put(tables.pointer(base: base))
+    place.put(tables.bytes)
+    let start = Int(MemoryMap.firmwareTables - address)
+    image.replaceSubrange(start..<start + place.bytes.count, with: place.bytes)
     image[image.count - 1] = 0
     image[image.count - 1] = 0 &- image.reduce(0, &+)
     return image
@@ -41,5 +50,21 @@ public enum ROMImage {
     let index = Int(offset)
     guard index + 1 < bytes.count else { return 0xFFFF }
     return UInt16(bytes[index]) | UInt16(bytes[index + 1]) << 8
+  }
+}
+
+/// The ROM's room for tables, being filled.
+private struct FirmwareTablesPlace {
+  private(set) var bytes: [UInt8] = []
+  /// The guest-physical address of the next table.
+  var next: UInt32 {
+    UInt32(MemoryMap.firmwareTables) + UInt32(truncatingIfNeeded: bytes.count)
+  }
+
+  /// Appends a table. One that finds no room is left out: the machine then lacks it.
+  mutating func put(_ table: [UInt8]) {
+    guard bytes.count + table.count + 15 <= MemoryMap.firmwareTablesBytes else { return }
+    bytes += table
+    while bytes.count % 16 != 0 { bytes.append(0) }
   }
 }

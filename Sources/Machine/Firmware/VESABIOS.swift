@@ -77,7 +77,7 @@ extension VideoBIOS {
   private func reportMode(_ call: FirmwareCall) -> UInt16 {
     guard let mode = VESAMode.find(call.cx & 0x3FFF) else { return Status.failed }
     let block = mode.information(
-      linearAddress: UInt32(truncatingIfNeeded: adapter.linearAddress),
+      linearAddress: UInt32(truncatingIfNeeded: adapter.linearAddress ?? 0),
       memory: VideoAdapter.visibleBytes)
     call.memory.write(call.esAddress(call.di), bytes: block)
     return Status.done

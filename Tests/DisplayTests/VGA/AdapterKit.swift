@@ -19,7 +19,7 @@ struct AdapterKit {
       memory: block, clock: clock, legacyWindow: space.makeWindow(block),
       linearWindow: space.makeWindow(block), log: log)
     try bus.register(adapter, at: VideoAdapter.legacyRange)
-    let linear = adapter.linearAddress
+    let linear = adapter.linearAddress ?? 0
     try bus.register(
       adapter.linearMemory, at: linear...(linear + UInt64(VideoAdapter.visibleBytes) - 1))
   }

@@ -10,7 +10,7 @@ import Testing
 
   init() throws {
     kit = try AdapterKit()
-    base = kit.adapter.linearAddress
+    base = kit.adapter.linearAddress ?? 0
     kit.loadColors()
   }
 

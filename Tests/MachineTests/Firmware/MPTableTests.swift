@@ -43,7 +43,8 @@ struct MPTableTests {
   }
 
   @Test func romWithTablesStillAddsUpToZero() {
-    let image = ROMImage.bytes(processors: 4)
+    let image = ROMImage.bytes(
+      ACPIBoard(processors: 4, pciHole: 0x800_0000...MemoryMap.pciMemory.upperBound))
     #expect(image.count == ROMImage.size)
     #expect(image.reduce(0, &+) == 0)
     #expect(Array(image[0..<4]) == Array("_MP_".utf8))
