@@ -1,4 +1,5 @@
 import Display
+import Glibc
 import KVMEngine
 
 /// The chipset's wiring.
@@ -13,13 +14,15 @@ extension MachineBuilder {
   var acpiBoard: ACPIBoard {
     ACPIBoard(
       processors: configuration.processors,
-      pciHole: ramBelow4G...MemoryMap.pciMemory.upperBound)
+      pciHole: ramBelow4G...MemoryMap.pciMemory.upperBound,
+      memoryBytes: UInt64(configuration.memoryBytes), hasFloppyController: true)
   }
 
   /// PCI bus 0 with its bridges and the display adapter.
   func addChipset(
     interrupts: ISAInterrupts, pic: I8259Pair, shadow: ShadowMemory, video: VideoAdapter,
-    space: AddressSpace, control: MachineControl
+    space: AddressSpace, stock: StockFirmware?, storage: DiskControllers,
+    control: MachineControl
   ) throws -> Chipset {
     let shared = SharedInterrupts(sink: interrupts)
     let pci = PCIBus(
@@ -39,12 +42,38 @@ extension MachineBuilder {
     let smbus = SMBusHost()
     try ports.register(power.apmPorts, at: MemoryMap.apm)
     let powerFunction = try PowerFunction.make(power, smbus: smbus, on: pci)
+    let disks = DiskFunction.make(storage.channels)
+    if let disks { try pci.attach(disks, slot: 1, number: 1) }
     try pci.attach(powerFunction, slot: 1, number: 3)
+    let rom = try stock.map { try ExpansionROM($0.videoROM, space: space, log: log) }
     try pci.attach(
-      VideoFunction.make(video, edid: MonitorData.block, rom: nil), slot: MemoryMap.videoSlot)
+      VideoFunction.make(video, edid: MonitorData.block, rom: rom), slot: MemoryMap.videoSlot)
     return Chipset(
-      pci: pci, isaBridge: isaBridge, powerFunction: powerFunction, power: power, elcr: pic.elcr,
+      pci: pci, isaBridge: isaBridge, powerFunction: powerFunction, disks: disks, power: power,
+      elcr: pic.elcr,
       space: space,
-      devices: [pci, power, smbus] + pci.attached.map { $0.function })
+      isOurs: stock == nil, devices: [pci, power, smbus] + pci.attached.map { $0.function })
+  }
+
+  /// What firmware that is not ours reads of the machine, and where it talks.
+  func addStockFirmware(_ space: AddressSpace, rtc: MC146818) throws -> [any Device] {
+    let settings = firmwareConfiguration()
+    StockFirmware.writeCMOS(rtc, settings)
+    let device = FirmwareConfigurationDevice(
+      processors: configuration.processors,
+      files: FirmwareFiles.all(
+        acpiBoard, below4G: settings.ramBelow4G, above4G: settings.ramAbove4G),
+      memory: space)
+    let debug = FirmwareDebugPort(log: debugLog)
+    try ports.register(device.selectorPorts, at: MemoryMap.firmwareConfiguration, wiring: .native)
+    try ports.register(device.dmaPorts, at: MemoryMap.firmwareConfigurationDMA, wiring: .native)
+    try ports.register(debug, at: MemoryMap.firmwareDebug)
+    return [device, debug]
+  }
+
+  /// Gets what stock firmware says, where the environment asks for it.
+  private var debugLog: @Sendable (String) -> Void {
+    guard getenv("PORTHOLE_FIRMWARE_LOG") != nil else { return { _ in } }
+    return log
   }
 }

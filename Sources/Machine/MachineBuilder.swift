@@ -31,7 +31,8 @@ struct MachineBuilder {
     let space = AddressSpace(bus: bus, slots: hypervisor ?? UnmappedSlots())
     let control = MachineControl(gate: RunGate(processors: configuration.processors))
 
-    let (memory, shadow) = try mapMemory(space)
+    let stock = try StockFirmware(configuration.firmware)
+    let (memory, shadow) = try mapMemory(space, rom: stock?.rom)
     let messages = APICBus()
     let pic = I8259Pair { [unowned control, unowned messages] raised in
       messages.setExternalInterrupt(raised)
@@ -64,11 +65,12 @@ struct MachineBuilder {
     devices += storage.devices
     let chipset = try addChipset(
       interrupts: interrupts, pic: pic, shadow: shadow, video: video, space: space,
-      control: control)
+      stock: stock, storage: storage, control: control)
     devices += try addControlPorts(memory: memory, control: control, pci: chipset.pci)
     let disk = DiskBIOS(drives: drives, memory: space, log: log)
     devices.append(disk)
     devices += chipset.devices
+    if stock != nil { devices += try addStockFirmware(space, rtc: rtc) }
     try ports.registerRest(chipset.pci.ports, in: MemoryMap.pciPorts)
     let settings = firmwareConfiguration()
     let direct = try configuration.directBoot.map { files in
@@ -146,7 +148,7 @@ struct MachineBuilder {
     return drives
   }
 
-  private func firmwareConfiguration() -> FirmwareConfiguration {
+  func firmwareConfiguration() -> FirmwareConfiguration {
     let ram = UInt64(configuration.memoryBytes)
     let order = configuration.bootOrder.map { kind -> BootDevice in
       switch kind {
@@ -170,7 +172,7 @@ struct MachineBuilder {
   }
 
   private func mapMemory(
-    _ space: AddressSpace
+    _ space: AddressSpace, rom image: [UInt8]?
   ) throws(HostError) -> (memory: MachineMemory, shadow: ShadowMemory) {
     let total = configuration.memoryBytes
     let ram = try MemoryBlock(name: "guest-ram", size: total)
@@ -182,8 +184,9 @@ struct MachineBuilder {
     if total > low {
       try space.map(ram, offset: low, size: total - low, at: MemoryMap.highMemory)
     }
-    let rom = try MemoryBlock(name: "firmware", size: MemoryMap.firmwareBytes)
-    rom.bytes(at: 0, count: rom.size)?.copyBytes(from: ROMImage.bytes(acpiBoard))
+    let image = image ?? ROMImage.bytes(acpiBoard)
+    let rom = try MemoryBlock(name: "firmware", size: image.count)
+    rom.bytes(at: 0, count: image.count)?.copyBytes(from: image)
     try space.map(
       rom, size: rom.size, at: MemoryMap.firmwareEnd - UInt64(rom.size), readOnly: true)
     return (

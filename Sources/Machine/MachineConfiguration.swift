@@ -23,6 +23,14 @@ public enum EngineKind: String, Sendable, CaseIterable {
   case software
 }
 
+/// Which firmware starts the guest.
+public enum FirmwareKind: String, Sendable, CaseIterable {
+  /// Our own.
+  case builtin
+  /// SeaBIOS as Debian packages it, with its video BIOS.
+  case seabios
+}
+
 /// Where the interrupt controllers are.
 public enum IrqchipKind: String, Sendable, CaseIterable {
   /// The local APICs in KVM, I/O APIC, 8259 and 8254 in this process.
@@ -69,6 +77,7 @@ public struct MachineConfiguration: Sendable {
   /// Nil for a desktop without a VNC server.
   public var vnc: VNCConfiguration?
   public var serial: SerialTarget = .none
+  public var firmware: FirmwareKind = .builtin
   public var engine: EngineKind = .kvm
   public var irqchip: IrqchipKind = .split
   public var onTripleFault: TripleFaultPolicy = .reset

@@ -15,7 +15,6 @@ public enum MemoryMap {
   public static let firmware: UInt64 = 0xF0000
   /// Where the firmware ends as the reset vector sees it.
   public static let firmwareEnd: UInt64 = 0x1_0000_0000
-  public static let firmwareBytes = 0x10000
   /// Tables that tell systems about the machine, inside the firmware.
   public static let firmwareTables: UInt64 = 0xF0000
   public static let firmwareTablesBytes = 0x4000
@@ -81,6 +80,11 @@ public enum MemoryMap {
   public static let floppyRate: ClosedRange<UInt16> = 0x3F7...0x3F7
   public static let com1: ClosedRange<UInt16> = 0x3F8...0x3FF
   public static let elcr: ClosedRange<UInt16> = 0x4D0...0x4D1
+  /// Where stock firmware says what it does.
+  public static let firmwareDebug: ClosedRange<UInt16> = 0x402...0x402
+  /// What stock firmware is told of the machine: selector and data, and the DMA address.
+  public static let firmwareConfiguration: ClosedRange<UInt16> = 0x510...0x511
+  public static let firmwareConfigurationDMA: ClosedRange<UInt16> = 0x514...0x51B
   /// Where our firmware puts the power management block, and the SMBus host.
   public static let powerManagement: UInt16 = 0x600
   public static let smbus: UInt16 = 0x700

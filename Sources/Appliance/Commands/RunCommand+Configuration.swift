@@ -17,6 +17,7 @@ extension RunCommand {
     configuration.bootOrder = boot
     configuration.vnc = try vncConfiguration(name: name, password: password)
     configuration.serial = serial
+    configuration.firmware = firmware
     configuration.engine = engine ?? EngineChoice.forThisHost().engine
     configuration.irqchip = irqchip
     configuration.onTripleFault = onTripleFault

@@ -13,11 +13,6 @@ struct RunCommand: ParsableCommand {
       `--on-triple-fault stop` with 2, and the guest's debug exit with the byte it wrote.
       """)
 
-  /// Which firmware starts the guest.
-  enum FirmwareKind: String, ExpressibleByArgument, CaseIterable {
-    case builtin
-  }
-
   @Argument(help: "Images to boot; each goes in the drive that its contents and name call for.")
   var media: [String] = []
 
@@ -35,7 +30,7 @@ struct RunCommand: ParsableCommand {
   var cpus = 1
 
   @Option(name: .long, help: "The firmware that starts the guest.")
-  var firmware = FirmwareKind.builtin
+  var firmware: FirmwareKind = .builtin
 
   @Option(name: .long, help: "A floppy image; may be given again.")
   var floppy: [String] = []
@@ -141,6 +136,7 @@ struct RunCommand: ParsableCommand {
   }
 }
 
+extension FirmwareKind: ExpressibleByArgument {}
 extension EngineKind: ExpressibleByArgument {}
 extension IrqchipKind: ExpressibleByArgument {}
 extension TripleFaultPolicy: ExpressibleByArgument {}

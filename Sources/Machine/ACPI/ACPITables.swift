@@ -4,6 +4,8 @@ struct ACPIBoard: Sendable, Equatable {
   var processors: Int
   /// Memory that PCI functions can have, below 4 GiB.
   var pciHole: ClosedRange<UInt64>
+  /// Bytes of RAM.
+  var memoryBytes: UInt64 = 128 << 20
   var hasHPET = true
   var hasFloppyController = false
 }

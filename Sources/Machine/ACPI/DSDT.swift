@@ -28,7 +28,7 @@ enum DSDT {
       ACPIResource.memoryWindow(0xA0000...0xBFFFF), ACPIResource.memoryWindow(hole...end))
     return AML.device(
       "PCI0",
-      AML.name("_HID", AML.identifier("PNP0A03")) + AML.name("_ADR", AML.integer(0))
+      AML.name("_HID", AML.identifier("PNP0A03"))
         + AML.name("_UID", AML.integer(0)) + AML.name("_CRS", resources)
         + AML.name("_PRT", routingTable()) + isaBridge(board))
   }
@@ -140,7 +140,7 @@ enum DSDT {
             UInt32(truncatingIfNeeded: page), size: UInt32(truncatingIfNeeded: size))
         ])
     }
-    return terms + motherboard()
+    return AML.device("ISA_", terms + motherboard())
   }
 
   /// Ports that no driver is to give away.

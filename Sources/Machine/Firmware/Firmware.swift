@@ -6,7 +6,7 @@ import KVMEngine
 ///
 /// The ROM's stub for an interrupt writes to ``trapPort``; whoever runs the vCPU then asks
 /// ``slot(forIP:)`` which stub it was and calls ``serve(slot:call:)``. Not modelled: option ROMs,
-/// PCI BIOS, plug and play BIOS, power management, joystick and cassette.
+/// plug and play BIOS, power management, joystick and cassette.
 public final class Firmware: Sendable {
   /// The port whose write is a trap, if it comes from a slot of the ROM.
   public static let trapPort = UInt16(BIOS_TRAP_PORT)

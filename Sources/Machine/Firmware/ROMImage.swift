@@ -38,6 +38,11 @@ public enum ROMImage {
     tables.relocate(to: base)
     place.put(tables.pointer(base: base))
     place.put(tables.bytes)
+    let inventory = SMBIOS.structures(
+      processors: board.processors, memoryBytes: board.memoryBytes)
+    let entryPointBytes: UInt32 = 32
+    place.put(SMBIOS.entryPoint(inventory, at: place.next + entryPointBytes))
+    place.put(inventory.bytes)
     let start = Int(MemoryMap.firmwareTables - address)
     image.replaceSubrange(start..<start + place.bytes.count, with: place.bytes)
     image[image.count - 1] = 0

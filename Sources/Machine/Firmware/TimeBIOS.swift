@@ -3,8 +3,7 @@ import KVMEngine
 /// INT 1Ah: the day's ticks and the real-time clock (IBM PS/2 and PC BIOS Interface Technical
 /// Reference, section 2, INT 1Ah).
 ///
-/// Clock values are BCD as the clock keeps them. There is no PCI BIOS behind AH=B1h: carry is set,
-/// AH is as it was.
+/// Clock values are BCD as the clock keeps them. AH=B1h is the PCI BIOS.
 final class TimeBIOS: FirmwareService {
   private typealias Field = BIOSDataArea.Field
   private let context: FirmwareContext
@@ -49,6 +48,7 @@ final class TimeBIOS: FirmwareService {
     case 0x05: setDate(call)
     case 0x06: setAlarm(call)
     case 0x07: changeStatusB { $0 & ~Status.alarmInterrupt }
+    case 0xB1: PCIBIOS(ports).serve(&call)
     default: call.carry = true
     }
     return .done

@@ -22,6 +22,9 @@ enum HostBridge {
   static func make(ramBelow4G: UInt64, shadow: ShadowMemory) -> PCIFunction {
     var identity = PCIIdentity(
       vendor: 0x8086, device: 0x1237, revision: 0x02, classCode: 0x060000)
+    // By these stock firmware knows the board.
+    identity.subsystemVendor = 0x1AF4
+    identity.subsystem = 0x1100
     // It answers memory always, and nobody can forbid it to be a master.
     identity.command = PCICommand.memory | PCICommand.busMaster
     identity.writableCommand = PCICommand.systemError | PCICommand.parityResponse

@@ -125,7 +125,8 @@ private let hasKVM = access("/dev/kvm", R_OK | W_OK) == 0
           kit.poke(place, UInt8(truncatingIfNeeded: generator.next()))
         }
         kit.poke(
-          kit.adapter.linearAddress + generator.next() % UInt64(VideoAdapter.visibleBytes), value)
+          (kit.adapter.linearAddress ?? 0) + generator.next() % UInt64(VideoAdapter.visibleBytes),
+          value)
       }
     }
   }

@@ -106,7 +106,7 @@ struct ACPITests {
     let compiled = try Self.run(
       "/usr/bin/iasl",
       [
-        "-p", folder.appendingPathComponent("again").path,
+        "-vw", "3168", "-p", folder.appendingPathComponent("again").path,
         folder.appendingPathComponent("DSDT.dsl").path,
       ])
     #expect(compiled.contains("0 Errors, 0 Warnings"), "\(compiled)")

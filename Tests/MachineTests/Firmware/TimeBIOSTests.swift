@@ -58,10 +58,6 @@ import Testing
     #expect(!set())
   }
 
-  @Test func thereIsNoPCIBIOS() throws {
-    let call = try FirmwareFixture().call(0x1A) { $0.ax = 0xB101 }.call
-    #expect(call.carry && call.ah == 0xB1)
-  }
 }
 
 @Suite struct SerialPrinterBIOSTests {

@@ -5,7 +5,13 @@ enum MPTable {
   private static let specification: UInt8 = 4
   private static let localAPICVersion: UInt8 = 0x14
   private static let ioAPICVersion: UInt8 = 0x20
-  private static let isaBus: UInt8 = 0
+  /// PCI buses come first, by their own numbers.
+  private static let pciBus: UInt8 = 0
+  private static let isaBus: UInt8 = 1
+  /// PCI slots whose interrupt wires the table tells.
+  private static let pciSlots: ClosedRange<Int> = 1...7
+  /// Level-triggered and active high (4.3.4).
+  private static let levelHigh: UInt8 = 0x0D
   private static let everyLocalAPIC: UInt8 = 0xFF
   private static let pointerBytes = 16
   private static let headerBytes = 44
@@ -41,17 +47,20 @@ enum MPTable {
       entries.append(zeroes: 8)
       count += 1
     }
+    entries.append(Entry.bus, pciBus)
+    entries.append(text: "PCI   ")
     entries.append(Entry.bus, isaBus)
     entries.append(text: "ISA   ")
     let ioAPIC = ioAPICIdentifier(processors: processors)
     entries.append(Entry.ioAPIC, ioAPIC, ioAPICVersion, 1)
     entries.append(dword: UInt32(MemoryMap.ioapic.lowerBound))
-    count += 2
-    for irq in UInt8(0)..<16 where irq != 2 {
+    count += 3
+    for irq in UInt8(0)..<16 where irq != 2 && !PCIAssignment.interrupts.contains(irq) {
       entries.append(Entry.ioInterrupt, Interrupt.vectored, 0, 0)
       entries.append(isaBus, irq, ioAPIC, irq == 0 ? 2 : irq)
       count += 1
     }
+    count += appendPCIInterrupts(&entries, ioAPIC: ioAPIC)
     for (type, pin) in [(Interrupt.external, UInt8(0)), (Interrupt.nonMaskable, 1)] {
       entries.append(Entry.localInterrupt, type, 0, 0)
       entries.append(isaBus, 0, everyLocalAPIC, pin)
@@ -59,6 +68,21 @@ enum MPTable {
     }
     let table = header(entries: entries.bytes, count: count)
     return pointer(to: address + UInt32(pointerBytes)) + table
+  }
+
+  /// Each pin of each slot, on the I/O APIC's input of the ISA interrupt that our firmware routes
+  /// its wire to.
+  private static func appendPCIInterrupts(
+    _ entries: inout FirmwareTableBytes, ioAPIC: UInt8
+  ) -> UInt16 {
+    for slot in pciSlots {
+      for pin in 0..<4 {
+        let wire = PCIInterrupts.wire(slot: slot, pin: pin)
+        entries.append(Entry.ioInterrupt, Interrupt.vectored, levelHigh, 0)
+        entries.append(pciBus, UInt8(slot << 2 | pin), ioAPIC, PCIAssignment.interrupts[wire])
+      }
+    }
+    return UInt16(pciSlots.count * 4)
   }
 
   /// The I/O APIC's identifier: the first that no local APIC has. On the bus of today's processors
