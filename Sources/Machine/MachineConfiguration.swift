@@ -24,7 +24,7 @@ public enum EngineKind: String, Sendable, CaseIterable {
 }
 
 /// Which firmware starts the guest.
-public enum FirmwareKind: String, Sendable, CaseIterable {
+public enum FirmwareKind: String, Codable, Sendable, CaseIterable {
   /// Our own.
   case builtin
   /// SeaBIOS as Debian packages it, with its video BIOS.

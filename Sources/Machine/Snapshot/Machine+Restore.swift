@@ -136,6 +136,7 @@ extension Machine {
     guard description.memoryBytes == configuration.memoryBytes,
       description.processors == configuration.processors,
       description.debugExit == configuration.debugExit,
+      description.firmwareKind == configuration.firmware,
       description.builtInFloppyBytes == configuration.builtInFloppy?.count
     else { throw SnapshotError("the snapshot \(reader.path) is of another machine") }
     let mark = SnapshotDescription.firmwareMark

@@ -102,7 +102,7 @@ extension Machine {
       engine: configuration.engine.rawValue,
       drives: configuration.drives.map(SnapshotDescription.record),
       builtInFloppyBytes: floppy?.count, bootOrder: configuration.bootOrder,
-      directBoot: configuration.directBoot,
+      directBoot: configuration.directBoot, firmwareKind: configuration.firmware,
       debugExit: configuration.debugExit,
       stopsOnTripleFault: configuration.onTripleFault == .stop,
       firmware: SnapshotDescription.firmwareMark,

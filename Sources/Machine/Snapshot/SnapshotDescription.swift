@@ -23,6 +23,8 @@ public struct SnapshotDescription: Codable, Equatable, Sendable {
   public var bootOrder: [DriveKind]
   /// What a reset boots; nil for media.
   public var directBoot: DirectBootFiles?
+  /// Which firmware started it.
+  public var firmwareKind: FirmwareKind
   public var debugExit: Bool
   public var stopsOnTripleFault: Bool
   /// Of the firmware, whose services a guest may be in the middle of.
@@ -101,6 +103,7 @@ extension MachineConfiguration {
     builtInFloppy = description.builtInFloppyBytes.map { [UInt8](repeating: 0, count: $0) }
     bootOrder = description.bootOrder
     directBoot = description.directBoot
+    firmware = description.firmwareKind
     debugExit = description.debugExit
     onTripleFault = description.stopsOnTripleFault ? .stop : .reset
   }
