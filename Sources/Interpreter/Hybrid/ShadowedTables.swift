@@ -31,6 +31,8 @@ final class ShadowedTables: Sendable {
   private let drops = Atomic<UInt64>(0)
   /// More changes than this are not worth telling one by one.
   static let mostChanges = 48
+  /// More new entries than this are not worth following one by one.
+  static let mostNewEntries = 4096
 
   /// What KVM has to forget: all, or what it derived from the entries at these physical addresses.
   enum Change {
@@ -55,7 +57,19 @@ final class ShadowedTables: Sendable {
   }
 
   /// An entry of a table above the lowest level, which was not present, changes.
-  func noteNewEntry(_ address: UInt64) { note { $0.new.append(address) } }
+  func noteNewEntry(_ address: UInt64) {
+    note { notes in
+      // A guest may write entries for ever without entering user code in between.
+      if notes.new.count < Self.mostNewEntries {
+        notes.new.append(address)
+      } else {
+        notes.dropsAll = true
+      }
+    }
+  }
+
+  /// How many entries are remembered one by one.
+  var noteCount: Int { notes.withLock { $0.new.count + $0.changed.count } }
 
   /// A table was written unseen.
   func dropAll() { note { $0.dropsAll = true } }
