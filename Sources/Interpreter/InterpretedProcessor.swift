@@ -108,6 +108,8 @@ public final class InterpretedProcessor: Processor, @unchecked Sendable {
   /// Sleeps until something may wake the processor; nil: it is awake.
   private func waitForWork() -> ProcessorExit? {
     while true {
+      // Taken before the look at what it stands for: what comes after the look ends the sleep.
+      if attention.take(Attention.interrupt) != 0 { cpu.s.pointee.slow |= Slow.pendingInterrupt }
       if cpu.s.pointee.injected >= 0 && !isWaitingForStartup {
         isHalted = false
         return nil
@@ -127,7 +129,6 @@ public final class InterpretedProcessor: Processor, @unchecked Sendable {
       }
       if cpu.s.pointee.wantsWindow && canAcceptInterrupt { return .interruptWindow }
       guard sleepsWhenHalted else { return .halted }
-      _ = attention.take(Attention.interrupt)
       isOutside.store(true, ordering: .sequentiallyConsistent)
       ci_sleep(
         UnsafeMutableRawPointer(attention.word).assumingMemoryBound(to: UInt32.self),
