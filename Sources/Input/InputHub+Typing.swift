@@ -92,7 +92,7 @@ extension InputHub {
       var burst = Burst()
       for (index, keysym) in keysyms.enumerated() {
         try waitForTurn(&burst, done: index, count: keysyms.count)
-        state.withLock { state in
+        whenLetIn { state in
           let leds = controller.keyboardLEDs
           controller.strokes(
             state.keys.press(viewer: Self.typist, keysym: keysym, leds: leds)
@@ -114,7 +114,7 @@ extension InputHub {
     try typing.withLock { (_: inout Void) throws(TypeError) in
       var burst = Burst()
       try waitForTurn(&burst, done: 0, count: keys.count)
-      state.withLock { state in
+      whenLetIn { state in
         var strokes: [KeyStroke] = []
         for key in keys { strokes += state.keys.press(viewer: Self.typist, key: key) }
         controller.strokes(strokes + state.keys.releaseAll(of: Self.typist))

@@ -15,6 +15,11 @@ public final class InputHub: @unchecked Sendable {
     var pointer = Pointer()
     var activity: (@Sendable () -> Void)?
     var canAcceptMore: (@Sendable () -> Bool?)?
+    /// Whether the tablet had the pointer last, and which buttons it or the mouse was told of.
+    var usesTablet = false
+    var buttons: MouseButtons = []
+    /// Whether everything waits.
+    var isHeld = false
   }
 
   let controller: I8042
@@ -26,10 +31,12 @@ public final class InputHub: @unchecked Sendable {
   let monitor = Monitor()
   /// Bytes that the guest read from its keyboard. Guarded by `monitor`.
   var bytesRead: UInt64 = 0
+  /// A copy of the state's flag, for those who sleep. Guarded by `monitor`.
+  private var isHeld = false
 
   /// - Parameters:
   ///   - controller: the guest's keyboard and mouse.
-  ///   - tablet: gets the pointer instead of the mouse once the guest has set it up.
+  ///   - tablet: gets the pointer instead of the mouse while the guest asks for its reports.
   ///   - pace: how fast text is typed.
   public init(
     _ controller: I8042, tablet: USBTablet? = nil, pace: TypingPace = TypingPace()
@@ -71,7 +78,7 @@ public final class InputHub: @unchecked Sendable {
   /// - Parameter keysym: the X11 keysym (RFC 6143, 7.5.4).
   public func key(viewer: UInt64, keysym: UInt32, pressed: Bool) {
     noteActivity()
-    state.withLock { state in
+    whenLetIn { state in
       let leds = controller.keyboardLEDs
       let strokes =
         pressed
@@ -93,21 +100,21 @@ public final class InputHub: @unchecked Sendable {
     viewer: UInt64, x: Int, y: Int, buttons: some FixedWidthInteger, width: Int, height: Int
   ) {
     noteActivity()
-    state.withLock { state in
+    whenLetIn { state in
       let position = Pointer.Position(x: x, y: y, width: width, height: height)
       let mask = UInt16(truncatingIfNeeded: buttons)
       if let motion = state.pointer.move(viewer: viewer, to: position, buttons: mask) {
-        move(motion)
+        move(motion, &state)
       }
     }
   }
 
   /// The viewer left: what it held and no other viewer holds goes up.
   public func viewerGone(_ viewer: UInt64) {
-    state.withLock { state in
+    whenLetIn { state in
       let strokes = state.keys.releaseAll(of: viewer)
       if !strokes.isEmpty { controller.strokes(strokes) }
-      if let motion = state.pointer.remove(viewer: viewer) { move(motion) }
+      if let motion = state.pointer.remove(viewer: viewer) { move(motion, &state) }
     }
   }
 
@@ -117,20 +124,66 @@ public final class InputHub: @unchecked Sendable {
     state.withLock { state in
       state.keys = HeldKeys(ignored: state.keys.ignored)
       state.pointer = Pointer()
+      state.buttons = []
       controller.releaseAll()
+      tablet?.releaseButtons()
     }
   }
 
   /// How many keys came that a US keyboard does not have.
   public var ignoredKeys: UInt64 { state.withLock { $0.keys.ignored } }
 
-  private func move(_ motion: Pointer.Motion) {
-    if let tablet, tablet.isInUse, let position = motion.position {
+  // MARK: Standing still
+
+  /// Has all input wait until ``letIn()``, as while a snapshot is taken: none is then half in one
+  /// device and half in another. Returns when nothing is on its way any more.
+  public func hold() {
+    monitor.withLock { isHeld = true }
+    state.withLock { $0.isHeld = true }
+  }
+
+  /// Lets input go on.
+  public func letIn() {
+    state.withLock { $0.isHeld = false }
+    monitor.withLock {
+      isHeld = false
+      monitor.broadcast()
+    }
+  }
+
+  /// Calls `body` with the lock held, once input is not held up.
+  func whenLetIn(_ body: (inout State) -> Void) {
+    while true {
+      let isDone = state.withLock { state in
+        if state.isHeld { return false }
+        body(&state)
+        return true
+      }
+      if isDone { return }
+      monitor.withLock { while isHeld { monitor.wait() } }
+    }
+  }
+
+  /// Moves whichever device the guest uses at the moment; one that it leaves lets go of its buttons.
+  private func move(_ motion: Pointer.Motion, _ state: inout State) {
+    let usesTablet = tablet?.isInUse ?? false
+    if usesTablet != state.usesTablet, !state.buttons.isEmpty {
+      if usesTablet {
+        controller.moveMouse(right: 0, down: 0, wheel: 0, buttons: [])
+      } else {
+        tablet?.releaseButtons()
+      }
+    }
+    let isPress = motion.buttons != state.buttons
+    state.usesTablet = usesTablet
+    state.buttons = motion.buttons
+    if let tablet, usesTablet, let position = motion.position {
       return tablet.point(
         x: position.x * USBTablet.range / max(1, position.width - 1),
         y: position.y * USBTablet.range / max(1, position.height - 1),
         wheel: motion.wheel, pan: motion.pan, buttons: motion.buttons)
     }
+    guard motion.right != 0 || motion.down != 0 || motion.wheel != 0 || isPress else { return }
     controller.moveMouse(
       right: motion.right, down: motion.down, wheel: motion.wheel, buttons: motion.buttons)
   }

@@ -40,7 +40,8 @@ struct Pointer: Sendable, Equatable {
   private var buttons: [UInt64: UInt16] = [:]
 
   /// `viewer`'s pointer is at `position` with `mask` of RFB's buttons held.
-  /// - Returns: what the mouse does; nil where nothing changed.
+  /// - Returns: what the mouse does; nil where nothing changed. A place that nothing led to, as the
+  ///   first, moves a pointer that knows places alone.
   mutating func move(viewer: UInt64, to position: Position, buttons mask: UInt16) -> Motion? {
     let before = buttons[viewer] ?? 0
     let held = union
@@ -50,13 +51,14 @@ struct Pointer: Sendable, Equatable {
       motion.right = position.x - last.x
       motion.down = position.y - last.y
     }
+    let isMoved = last != position
     last = position
     let turned = mask & ~before
     if turned & Self.wheelUp != 0 { motion.wheel -= 1 }
     if turned & Self.wheelDown != 0 { motion.wheel += 1 }
     if turned & Self.wheelLeft != 0 { motion.pan -= 1 }
     if turned & Self.wheelRight != 0 { motion.pan += 1 }
-    if motion == Motion(buttons: held) { return nil }
+    if motion == Motion(buttons: held) && !isMoved { return nil }
     motion.position = position
     return motion
   }

@@ -1,5 +1,6 @@
 import Display
 import Glibc
+import Input
 import KVMEngine
 
 /// The chipset's wiring.
@@ -18,16 +19,17 @@ extension MachineBuilder {
       memoryBytes: UInt64(configuration.memoryBytes), hasFloppyController: true)
   }
 
-  /// PCI bus 0 with its bridges and the display adapter.
+  /// PCI bus 0 with its bridges, the display adapter and the USB controller.
   func addChipset(
     interrupts: ISAInterrupts, pic: I8259Pair, shadow: ShadowMemory, video: VideoAdapter,
-    space: AddressSpace, stock: StockFirmware?, storage: DiskControllers,
-    control: MachineControl
+    space: AddressSpace, stock: StockFirmware?, storage: DiskControllers, tablet: USBTablet,
+    message: @escaping @Sendable (MessageSignalledInterrupt) -> Void, control: MachineControl
   ) throws -> Chipset {
     let shared = SharedInterrupts(sink: interrupts)
     let pci = PCIBus(
       memory: PCIMemory(hole: acpiBoard.pciHole), ports: PCIPorts(),
-      interrupts: PCIInterrupts(shared: shared, source: InterruptSource.pci))
+      interrupts: PCIInterrupts(
+        shared: shared, source: InterruptSource.pci, message: message))
     try bus.register(pci.memory, at: pci.memory.hole)
     try bus.register(shadow, at: ShadowMemory.range)
     try ports.register(pci, at: MemoryMap.configurationData, wiring: .native)
@@ -48,11 +50,14 @@ extension MachineBuilder {
     let rom = try stock.map { try ExpansionROM($0.videoROM, space: space, log: log) }
     try pci.attach(
       VideoFunction.make(video, edid: MonitorData.block, rom: rom), slot: MemoryMap.videoSlot)
+    let usb = USBControllerFunction.make(tablet: tablet, memory: space, clock: clock)
+    try pci.attach(usb.function, slot: MemoryMap.usbSlot)
     return Chipset(
       pci: pci, isaBridge: isaBridge, powerFunction: powerFunction, disks: disks, power: power,
       elcr: pic.elcr,
       space: space,
-      isOurs: stock == nil, devices: [pci, power, smbus] + pci.attached.map { $0.function })
+      isOurs: stock == nil,
+      devices: [pci, power, smbus] + pci.attached.map { $0.function } + [tablet, usb.controller])
   }
 
   /// What firmware that is not ours reads of the machine, and where it talks.

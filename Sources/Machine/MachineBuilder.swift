@@ -63,9 +63,11 @@ struct MachineBuilder {
       drives, space: space, clock: clock, interrupts: interrupts, log: log)
     try storage.register(on: ports)
     devices += storage.devices
+    let tablet = USBTablet()
     let chipset = try addChipset(
       interrupts: interrupts, pic: pic, shadow: shadow, video: video, space: space,
-      stock: stock, storage: storage, control: control)
+      stock: stock, storage: storage, tablet: tablet,
+      message: messageSender(hypervisor, messages), control: control)
     devices += try addControlPorts(memory: memory, control: control, pci: chipset.pci)
     let disk = DiskBIOS(drives: drives, memory: space, log: log)
     devices.append(disk)
@@ -90,7 +92,7 @@ struct MachineBuilder {
       devices: devices + firmware.devices,
       video: video,
       videoMemory: videoMemory, serial: serial.backend,
-      input: InputHub(keyboard), storage: storage, disk: disk, chipset: chipset,
+      input: InputHub(keyboard, tablet: tablet), storage: storage, disk: disk, chipset: chipset,
       firmware: firmware)
   }
 
@@ -199,17 +201,27 @@ struct MachineBuilder {
 
   /// The I/O APIC, in front of KVM's local APICs or of ours.
   private func makeIOAPIC(_ hypervisor: KVMVirtualMachine?, _ messages: APICBus) -> IOAPIC {
+    let deliver = messageSender(hypervisor, messages)
     guard let hypervisor, hypervisor.localAPICs == .kernel else {
-      let ioapic = IOAPIC(
-        deliver: { [unowned messages] in messages.deliver($0) }, routesChanged: { _ in })
+      let ioapic = IOAPIC(deliver: deliver, routesChanged: { _ in })
       messages.connect { [unowned ioapic] in ioapic.endOfInterrupt(vector: $0) }
       return ioapic
     }
     return IOAPIC(
-      deliver: { [hypervisor] in hypervisor.signal(address: $0.address, data: $0.data) },
+      deliver: deliver,
       routesChanged: { [hypervisor] routes in
         hypervisor.setInterruptRoutes(routes.map { $0.map { ($0.address, $0.data) } })
       })
+  }
+
+  /// Who takes messages for the local APICs: KVM, or ours.
+  private func messageSender(
+    _ hypervisor: KVMVirtualMachine?, _ messages: APICBus
+  ) -> @Sendable (MessageSignalledInterrupt) -> Void {
+    guard let hypervisor, hypervisor.localAPICs == .kernel else {
+      return { [unowned messages] in messages.deliver($0) }
+    }
+    return { [hypervisor] in hypervisor.signal(address: $0.address, data: $0.data) }
   }
 
   private func addTimers(

@@ -99,6 +99,8 @@ public enum MemoryMap {
 
   /// The display adapter; slots 0 and 1 are the bridges'.
   public static let videoSlot = 2
+  /// The USB host controller.
+  public static let usbSlot = 3
 
   // MARK: Interrupts
 

@@ -38,6 +38,8 @@ public protocol USBFunction: AnyObject, Sendable {
   func control(_ setup: USBSetup, data: [UInt8]) -> USBAnswer
   /// What interrupt endpoint `number` (IN) has for the host; nil for nothing yet (NAK).
   func interruptIn(_ number: Int) -> [UInt8]?
+  /// The host no longer asks interrupt endpoint `number`, until it does again.
+  func interruptStopped(_ number: Int)
   /// Has `ready` called whenever an interrupt endpoint that had nothing has something. Called with no
   /// lock of the device held.
   func connect(ready: @escaping @Sendable () -> Void)

@@ -28,6 +28,8 @@ public final class USBTablet: Device, USBFunction {
     var configuration: UInt8 = 0
     var idleRate: UInt8 = 0
     var isHalted = false
+    /// Whether the guest asks for reports: a driver that nobody reads from does not.
+    var isPolled = false
     /// What the guest was told last.
     var last = Report()
     var waiting: [Report] = []
@@ -62,8 +64,17 @@ public final class USBTablet: Device, USBFunction {
     guarded.withLock { $0.state = state }
   }
 
-  /// Whether the guest has set the tablet up. Any thread.
-  public var isInUse: Bool { guarded.withLock { $0.state.configuration != 0 } }
+  /// Whether the guest has set the tablet up and asks for its reports. Any thread.
+  public var isInUse: Bool {
+    guarded.withLock { $0.state.configuration != 0 && $0.state.isPolled }
+  }
+
+  /// Lets go of every button where the pointer is. Any thread.
+  public func releaseButtons() {
+    let last = guarded.withLock { $0.state.waiting.last ?? $0.state.last }
+    guard last.buttons != 0 else { return }
+    point(x: Int(last.x), y: Int(last.y), wheel: 0, pan: 0, buttons: [])
+  }
 
   /// The pointer is at `x`, `y` (0 to ``range``) with `buttons` held, after the wheels were turned by
   /// whole detents: `wheel` towards the user, `pan` to the right. Any thread.
@@ -93,6 +104,15 @@ public final class USBTablet: Device, USBFunction {
     guarded.withLock { guarded in
       guarded.state.configuration = 0
       guarded.state.isHalted = false
+      guarded.state.isPolled = false
+      guarded.state.waiting = []
+    }
+  }
+
+  public func interruptStopped(_ number: Int) {
+    guard number == 1 else { return }
+    guarded.withLock { guarded in
+      guarded.state.isPolled = false
       guarded.state.waiting = []
     }
   }
@@ -104,9 +124,9 @@ public final class USBTablet: Device, USBFunction {
   public func interruptIn(_ number: Int) -> [UInt8]? {
     guard number == 1 else { return nil }
     return guarded.withLock { guarded in
-      guard guarded.state.configuration != 0, !guarded.state.isHalted,
-        !guarded.state.waiting.isEmpty
-      else { return nil }
+      guard guarded.state.configuration != 0, !guarded.state.isHalted else { return nil }
+      guarded.state.isPolled = true
+      guard !guarded.state.waiting.isEmpty else { return nil }
       guarded.state.last = guarded.state.waiting.removeFirst()
       return guarded.state.last.bytes
     }

@@ -5,8 +5,8 @@ extension XHCI {
   /// Serves what the command ring holds.
   func runCommands(_ state: inout XHCIState) {
     state.isCommandRingRunning = true
-    for _ in 0..<Self.blockLimit {
-      guard let block = next(&state.commandRing) else { break }
+    var budget = Self.commandBudget
+    while let block = next(&state.commandRing, &budget) {
       serve(block, &state)
     }
     state.isCommandRingRunning = false
@@ -33,6 +33,7 @@ extension XHCI {
     let code: UInt32
     switch block.type {
     case XHCIType.disableSlot:
+      for index in 2..<32 { fallSilent(slot, index, state) }
       state.slots[slot] = XHCIState.Slot()
       code = XHCICode.success
     case XHCIType.addressDevice: code = addressDevice(block, slot, &state)
@@ -157,6 +158,7 @@ extension XHCI {
 
   private func drop(_ index: Int, _ slot: Int, _ state: inout XHCIState) {
     guard state.slots[slot].endpoints[index].state != .disabled else { return }
+    fallSilent(slot, index, state)
     state.slots[slot].endpoints[index] = XHCIState.Endpoint()
     publish(slot, index, state)
   }
@@ -191,6 +193,7 @@ extension XHCI {
   ) -> UInt32 {
     let code = change(slot, block.endpoint, from: .running, to: .stopped, &state)
     guard code == XHCICode.success else { return code }
+    fallSilent(slot, block.endpoint, state)
     var place = block
     place.address = state.slots[slot].endpoints[block.endpoint].ring.pointer
     completeTransfer(

@@ -19,14 +19,17 @@ extension XHCI {
     var endpoint: Int { Int(control >> 16 & 0x1F) }
   }
 
-  /// Link blocks in a row that are followed, and blocks that one doorbell serves: a ring whose guest
-  /// lets it run in circles does not keep the controller.
-  private static let linkLimit = 32
-  static let blockLimit = 1024
+  /// Blocks that one doorbell, or one word of a device, has read at most, links counted: several
+  /// times what a driver's ring holds. What is beyond waits for the next doorbell, so that a ring
+  /// that runs in circles does not keep the controller.
+  static let transferBudget = 1024
+  static let commandBudget = 256
 
-  /// Takes the next block that the guest has given to the controller; nil for none.
-  func next(_ ring: inout XHCIState.Ring) -> Block? {
-    for _ in 0..<Self.linkLimit {
+  /// Takes the next block that the guest has given to the controller; nil for none, and where
+  /// `budget` is used up.
+  func next(_ ring: inout XHCIState.Ring, _ budget: inout Int) -> Block? {
+    while budget > 0 {
+      budget -= 1
       let block = load(ring.pointer)
       guard (block.control & 1 != 0) == ring.cycle else { return nil }
       guard block.type == XHCIType.link else {

@@ -13,29 +13,40 @@ extension XHCI {
     if state.slots[slot].endpoints[endpoint].state == .stopped {
       state.slots[slot].endpoints[endpoint].state = .running
     }
-    serveEndpoint(slot, endpoint, &state)
+    var budget = Self.transferBudget
+    serveEndpoint(slot, endpoint, &state, &budget)
   }
 
   /// The device of `port` has something for an interrupt endpoint.
   func deviceIsReady(port: UInt8) {
     guarded.withLock { state in
       guard state.isRunning else { return }
+      var budget = Self.transferBudget
       for slot in state.slots.indices
       where state.slots[slot].isEnabled && state.slots[slot].port == port {
-        for endpoint in 2..<32 { serveEndpoint(slot, endpoint, &state) }
+        for endpoint in 2..<32 { serveEndpoint(slot, endpoint, &state, &budget) }
       }
-      drive(state)
+      drive(&state)
     }
   }
 
-  private func serveEndpoint(_ slot: Int, _ endpoint: Int, _ state: inout XHCIState) {
+  /// Tells the device that nobody asks its interrupt endpoint any more.
+  func fallSilent(_ slot: Int, _ endpoint: Int, _ state: XHCIState) {
+    guard endpoint > 1, endpoint & 1 != 0, state.slots[slot].endpoints[endpoint].state != .disabled
+    else { return }
+    function(slot, state)?.interruptStopped(endpoint >> 1)
+  }
+
+  private func serveEndpoint(
+    _ slot: Int, _ endpoint: Int, _ state: inout XHCIState, _ budget: inout Int
+  ) {
     guard state.slots[slot].endpoints[endpoint].state == .running,
       let function = function(slot, state)
     else { return }
     if endpoint == 1 {
-      serveControl(function, slot, &state)
+      serveControl(function, slot, &state, &budget)
     } else if endpoint & 1 != 0 {
-      serveInterrupt(function, slot, endpoint, &state)
+      serveInterrupt(function, slot, endpoint, &state, &budget)
     }
   }
 
@@ -57,21 +68,22 @@ extension XHCI {
     var status: [Block] = []
   }
 
-  private func serveControl(_ function: any USBFunction, _ slot: Int, _ state: inout XHCIState) {
-    for _ in 0..<Self.blockLimit {
+  private func serveControl(
+    _ function: any USBFunction, _ slot: Int, _ state: inout XHCIState, _ budget: inout Int
+  ) {
+    while true {
       // The ring moves on by whole transfers only, so that one half written by the guest waits.
       var ring = state.slots[slot].endpoints[1].ring
-      guard let control = takeControl(&ring) else { return }
+      guard let control = takeControl(&ring, &budget) else { return }
       state.slots[slot].endpoints[1].ring = ring
       guard perform(control, function, slot, &state) else { return }
     }
   }
 
   /// The transfer at the ring's start; nil where its end is not there yet.
-  private func takeControl(_ ring: inout XHCIState.Ring) -> Control? {
+  private func takeControl(_ ring: inout XHCIState.Ring, _ budget: inout Int) -> Control? {
     var control = Control(setup: USBSetup(0))
-    for _ in 0..<Self.blockLimit {
-      guard let block = next(&ring) else { return nil }
+    while let block = next(&ring, &budget) {
       if block.type == XHCIType.setup {
         control = Control(setup: USBSetup(block.parameter))
       } else if block.type == XHCIType.status || !control.status.isEmpty {
@@ -157,13 +169,14 @@ extension XHCI {
   // MARK: Interrupt transfers
 
   private func serveInterrupt(
-    _ function: any USBFunction, _ slot: Int, _ endpoint: Int, _ state: inout XHCIState
+    _ function: any USBFunction, _ slot: Int, _ endpoint: Int, _ state: inout XHCIState,
+    _ budget: inout Int
   ) {
-    for _ in 0..<Self.blockLimit {
+    while true {
       // Looked at before the device is asked, so that nothing is taken that has no place to go.
       var ring = state.slots[slot].endpoints[endpoint].ring
       var blocks: [Block] = []
-      while let block = next(&ring), blocks.count < 16 {
+      while blocks.count < 16, let block = next(&ring, &budget) {
         blocks.append(block)
         if !block.isChained { break }
       }

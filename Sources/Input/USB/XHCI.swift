@@ -32,6 +32,7 @@ public final class XHCI: Device, MemoryDevice, @unchecked Sendable {
   let memory: AddressSpace
   private let clock: any Clock
   private let interrupt: InterruptLine
+  private let message: @Sendable () -> Bool
   /// What is plugged into each port, port 1 first.
   private(set) var functions = [(any USBFunction)?](repeating: nil, count: XHCIState.portCount)
 
@@ -40,10 +41,16 @@ public final class XHCI: Device, MemoryDevice, @unchecked Sendable {
   /// - Parameters:
   ///   - memory: guest memory, where rings and contexts are.
   ///   - interrupt: the PCI interrupt pin.
-  public init(memory: AddressSpace, clock: any Clock, interrupt: InterruptLine) {
+  ///   - message: sends an interrupt as a message; false where the guest has not set that up, and
+  ///     the pin counts. Called with the controller's lock held.
+  public init(
+    memory: AddressSpace, clock: any Clock, interrupt: InterruptLine,
+    message: @escaping @Sendable () -> Bool = { false }
+  ) {
     self.memory = memory
     self.clock = clock
     self.interrupt = interrupt
+    self.message = message
     guarded.withLock { powerOn(&$0) }
   }
 
@@ -58,7 +65,7 @@ public final class XHCI: Device, MemoryDevice, @unchecked Sendable {
   public func reset() {
     guarded.withLock { state in
       powerOn(&state)
-      drive(state)
+      drive(&state)
     }
   }
 
@@ -68,7 +75,7 @@ public final class XHCI: Device, MemoryDevice, @unchecked Sendable {
     if let problem = state.problem { throw RestoreError(device: name, problem: problem) }
     guarded.withLock { current in
       current = state
-      drive(state)
+      drive(&current)
     }
   }
 
@@ -85,10 +92,14 @@ public final class XHCI: Device, MemoryDevice, @unchecked Sendable {
     }
   }
 
-  /// Drives the wire as the registers say. Lock held.
-  func drive(_ state: XHCIState) {
-    interrupt.set(
-      state.command & XHCICommand.interrupts != 0 && state.management & XHCIInterrupter.both == 3)
+  /// Drives the wire as the registers say, or sends a message, which ends what is pending (4.17.5).
+  /// Lock held.
+  func drive(_ state: inout XHCIState) {
+    let wanted =
+      state.command & XHCICommand.interrupts != 0 && state.management & XHCIInterrupter.both == 3
+    let isSent = wanted && message()
+    if isSent { state.management &= ~XHCIInterrupter.pending }
+    interrupt.set(wanted && !isSent)
   }
 
   // MARK: Registers
@@ -112,7 +123,7 @@ public final class XHCI: Device, MemoryDevice, @unchecked Sendable {
       case .byte, .word: writeNarrow(offset, width, value, &state)
       default: break
       }
-      drive(state)
+      drive(&state)
     }
   }
 
@@ -255,6 +266,9 @@ public final class XHCI: Device, MemoryDevice, @unchecked Sendable {
       }
     } else {
       state.isCommandRingRunning = false
+      for slot in state.slots.indices where state.slots[slot].isEnabled {
+        for index in 2..<32 { fallSilent(slot, index, state) }
+      }
     }
   }
 

@@ -64,7 +64,7 @@ public struct PCIRegion: Sendable {
 /// wires'. A device drives its wire with its own lock held; that takes none of the function's.
 /// Not modelled: power management and parity errors.
 public final class PCIFunction: Device, InterruptSink, @unchecked Sendable {
-  // SAFETY: `regions`, `masks`, `powerOn`, `changed` and `seat` change only while the machine is
+  // SAFETY: `regions`, the masks, `powerOn`, `messageCapability`, `changed` and `seat` change only while the machine is
   // built; everything else locks.
   /// The configuration space.
   public struct SavedState: Codable, Equatable, Sendable {
@@ -93,6 +93,8 @@ public final class PCIFunction: Device, InterruptSink, @unchecked Sendable {
     var asserted = false
     var disabled = false
     var driven = false
+    /// What the guest had the function send instead of driving its pin.
+    var messages = MessageCapability.Setting.off
   }
 
   public let name: String
@@ -100,6 +102,7 @@ public final class PCIFunction: Device, InterruptSink, @unchecked Sendable {
   private var writable = PCIConfigurationSpace()
   private var clearable = PCIConfigurationSpace()
   private var regions = [PCIRegion?](repeating: nil, count: PCIFunction.romRegion + 1)
+  private var messageCapability: Int?
   private var changed: (@Sendable (PCIConfigurationSpace) -> Void)?
   private var seat: Seat?
   private let state: Mutex<Guarded>
@@ -165,6 +168,28 @@ public final class PCIFunction: Device, InterruptSink, @unchecked Sendable {
   /// The function's interrupt pin, for the device behind it. It goes nowhere before the function
   /// is on a bus, or where the function has no pin.
   public var interruptLine: InterruptLine { InterruptLine(sink: self, number: 0) }
+
+  /// Gives the function message-signalled interrupts, with the capability at `offset` (40h on, a
+  /// multiple of 4). One capability is all a function has.
+  public func addMessages(at offset: Int) {
+    powerOn[PCIRegister.capabilities] = UInt8(truncatingIfNeeded: offset)
+    powerOn.set(
+      word: powerOn.word(PCIRegister.status) | PCIStatus.hasCapabilities, at: PCIRegister.status)
+    for (index, byte) in MessageCapability.bytes.enumerated() {
+      define(offset + index, byte.value, writable: byte.writable)
+    }
+    messageCapability = offset
+  }
+
+  /// Sends the function's message.
+  /// - Returns: false where the guest has not turned messages on, and the pin counts.
+  func sendMessage() -> Bool {
+    wire.withLock { wire in
+      guard case .on(let message) = wire.messages else { return false }
+      if let message { seat?.interrupts.send(message) }
+      return true
+    }
+  }
 
   /// Puts the function into a slot. Only while the machine is built.
   func attach(to bus: PCIBus, slot: Int, number: Int) throws(BusError) {
@@ -277,7 +302,11 @@ public final class PCIFunction: Device, InterruptSink, @unchecked Sendable {
       seat.place[index](base)
       region.moved?(base)
     }
-    drive { $0.disabled = command & PCICommand.interruptDisable != 0 }
+    let messages = messageCapability.map { MessageCapability.setting(state.space, at: $0) } ?? .off
+    drive {
+      $0.disabled = command & PCICommand.interruptDisable != 0
+      $0.messages = messages
+    }
     changed?(state.space)
   }
 
@@ -306,7 +335,7 @@ public final class PCIFunction: Device, InterruptSink, @unchecked Sendable {
   private func drive(_ change: (inout Wire) -> Void) {
     wire.withLock { wire in
       change(&wire)
-      let level = wire.asserted && !wire.disabled
+      let level = wire.asserted && !wire.disabled && wire.messages == .off
       guard level != wire.driven, let seat, powerOn[PCIRegister.interruptPin] != 0 else { return }
       wire.driven = level
       seat.interrupts.set(function: seat.number, wire: seat.wire, asserted: level)

@@ -49,12 +49,22 @@ public final class PCIInterrupts: Sendable {
   private let state = Mutex(State())
   private let shared: SharedInterrupts
   private let source: Int
+  private let message: @Sendable (MessageSignalledInterrupt) -> Void
 
-  /// - Parameter source: the number by which the shared wires know PCI.
-  public init(shared: SharedInterrupts, source: Int) {
+  /// - Parameters:
+  ///   - source: the number by which the shared wires know PCI.
+  ///   - message: takes the messages of functions that interrupt by writing one.
+  public init(
+    shared: SharedInterrupts, source: Int,
+    message: @escaping @Sendable (MessageSignalledInterrupt) -> Void
+  ) {
     self.shared = shared
     self.source = source
+    self.message = message
   }
+
+  /// Sends a function's message to the local APICs.
+  func send(_ message: MessageSignalledInterrupt) { self.message(message) }
 
   /// Which wire pin `pin` (0 for INTA#) of slot `slot` is.
   static func wire(slot: Int, pin: Int) -> Int { (slot &- 1 &+ pin) & 3 }

@@ -21,6 +21,8 @@ extension Machine {
       let wasRunning = machine.frozenAt == nil
       try machine.holdStill()
       do {
+        machine.parts.input.hold()
+        defer { machine.parts.input.letIn() }
         try machine.writeState(to: writer.value)
         try machine.parts.disk.flush()
         if holds { try writer.value.finish() }

@@ -28,10 +28,11 @@ final class XHCIDriver {
   static let eventEntries: UInt64 = 32
   static let buffer: UInt64 = 0x9000
 
-  init() throws {
+  init(message: @escaping @Sendable () -> Bool = { false }) throws {
     memory = AddressSpace(bus: MemoryBus(), slots: NoSlots())
     try memory.map(MemoryBlock(name: "ram", size: 1 << 20), size: 1 << 20, at: 0)
-    controller = XHCI(memory: memory, clock: ManualClock(), interrupt: wires.line(11))
+    controller = XHCI(
+      memory: memory, clock: ManualClock(), interrupt: wires.line(11), message: message)
     controller.plug(tablet, port: 1)
   }
 

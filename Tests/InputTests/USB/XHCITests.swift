@@ -1,5 +1,7 @@
 import DeviceTestKit
+import Glibc
 import KVMEngine
+import Synchronization
 import Testing
 
 @testable import Input
@@ -23,7 +25,58 @@ struct XHCITests {
     #expect(
       driver.control(slot, 0x81, 6, value: 0x2200, length: 255) == TabletDescriptors.report)
     #expect(driver.configure(slot))
+  }
+
+  /// A driver sets every device up that it finds, and asks for reports once a program wants them.
+  @Test func tabletIsInUseWhileItsReportsAreAskedFor() throws {
+    let driver = try XHCIDriver()
+    let slot = driver.address()
+    #expect(driver.configure(slot))
+    #expect(!driver.tablet.isInUse)
+    driver.askForReport(slot)
     #expect(driver.tablet.isInUse)
+    #expect(driver.command(XHCIType.stopEndpoint, slot: slot, bits: 3 << 16)?.code == 1)
+    #expect(!driver.tablet.isInUse)
+    driver.write(0x2000 + UInt64(slot) * 4, 3)
+    #expect(driver.tablet.isInUse)
+    driver.write(0x20, 0)
+    #expect(!driver.tablet.isInUse)
+  }
+
+  @Test func messageTakesThePinsPlaceAndEndsWhatIsPending() throws {
+    let sent = Counter()
+    let driver = try XHCIDriver(message: {
+      sent.add()
+      return true
+    })
+    driver.start()
+    #expect(sent.count == 1)
+    #expect(!driver.wires.level(11))
+    #expect(driver.read(0x1020) & 1 == 0)
+    #expect(driver.command(XHCIType.noOperationCommand)?.code == 1)
+    // The next one comes when the guest has said how far it has read.
+    #expect(sent.count == 1)
+    driver.acknowledge()
+    #expect(driver.command(XHCIType.noOperationCommand)?.code == 1)
+    #expect(sent.count == 2)
+  }
+
+  @Test func transfersWithoutEndAreServedInParts() throws {
+    let driver = try XHCIDriver()
+    let function = CountingFunction()
+    let slot = driver.address()
+    driver.controller.plug(function, port: 1)
+    #expect(driver.address() == slot)
+    var at = driver.controlAt
+    let start = at
+    let pieces = 400
+    driver.put(&at, 0x0900, 8, XHCIType.setup << 10 | 1 << 6)
+    for _ in 0..<pieces { driver.put(&at, XHCIDriver.buffer, 8, XHCIType.data << 10) }
+    driver.put(&at, 0, 0, XHCIType.status << 10)
+    driver.put(&at, start, 0, XHCIType.link << 10)
+    driver.write(0x2000 + UInt64(slot) * 4, 1)
+    #expect(function.controls == XHCI.transferBudget / (pieces + 3))
+    #expect(function.mostBytes <= 4096)
   }
 
   @Test func everyPortChangeIsToldOnceTheControllerRuns() throws {
@@ -149,6 +202,7 @@ struct XHCITests {
     let slot = driver.address()
     #expect(driver.configure(slot))
     driver.askForReport(slot)
+    #expect(driver.tablet.isInUse)
     let (controller, tablet) = (driver.controller.save(), driver.tablet.save())
     driver.controller.reset()
     driver.tablet.reset()
@@ -178,13 +232,62 @@ struct TabletHubTests {
     let slot = driver.address()
     #expect(driver.configure(slot))
     #expect(driver.tablet.save().waiting.isEmpty)
+    // Set up, but nobody reads it: the mouse goes on.
+    hub.pointer(viewer: 1, x: 20, y: 20, buttons: 0, width: 1024, height: 768)
+    #expect(driver.tablet.save().waiting.isEmpty)
+    driver.askForReport(slot)
     hub.pointer(viewer: 1, x: 1023, y: 767, buttons: 1, width: 1024, height: 768)
     hub.pointer(viewer: 1, x: 0, y: 0, buttons: 1 | 1 << 6, width: 1024, height: 768)
     hub.viewerGone(1)
     let waiting = driver.tablet.save().waiting
-    #expect(waiting.map(\.x) == [32_767, 0, 0])
-    #expect(waiting.map(\.y) == [32_767, 0, 0])
-    #expect(waiting.map(\.buttons) == [1, 1, 0])
-    #expect(waiting.map(\.pan) == [0, 1, 0])
+    // The first is what was asked for.
+    #expect(driver.report().prefix(3) == [1, 0xFF, 0x7F])
+    #expect(waiting.map(\.x) == [0, 0])
+    #expect(waiting.map(\.y) == [0, 0])
+    #expect(waiting.map(\.buttons) == [1, 0])
+    #expect(waiting.map(\.pan) == [1, 0])
   }
+
+  @Test func inputWaitsWhileItIsHeld() throws {
+    let driver = try XHCIDriver()
+    let hub = InputHub(controller, tablet: driver.tablet)
+    let slot = driver.address()
+    #expect(driver.configure(slot))
+    driver.askForReport(slot)
+    driver.askForReport(slot)
+    hub.hold()
+    let moves = try Thread(name: "viewer") {
+      hub.pointer(viewer: 1, x: 5, y: 5, buttons: 0, width: 1024, height: 768)
+    }
+    usleep(50_000)
+    #expect(driver.event()?.type != XHCIType.transferEvent)
+    hub.letIn()
+    moves.join()
+    #expect(driver.event()?.type == XHCIType.transferEvent)
+  }
+}
+
+/// Counts what happens on any thread.
+final class Counter: Sendable {
+  private let value = Atomic(0)
+  var count: Int { value.load(ordering: .relaxed) }
+  func add() { value.wrappingAdd(1, ordering: .relaxed) }
+}
+
+/// A device that takes every control transfer and tells how many there were.
+private final class CountingFunction: USBFunction {
+  private let seen = Mutex((controls: 0, bytes: 0))
+  var controls: Int { seen.withLock { $0.controls } }
+  var mostBytes: Int { seen.withLock { $0.bytes } }
+  func busReset() {}
+  func control(_ setup: USBSetup, data: [UInt8]) -> USBAnswer {
+    seen.withLock {
+      $0.controls += 1
+      $0.bytes = max($0.bytes, data.count)
+    }
+    return .data([])
+  }
+  func interruptIn(_ number: Int) -> [UInt8]? { nil }
+  func interruptStopped(_ number: Int) {}
+  func connect(ready: @escaping @Sendable () -> Void) {}
 }

@@ -1,11 +1,13 @@
 import DeviceTestKit
 import KVMEngine
+import Synchronization
 
 @testable import Machine
 
 /// A PCI bus alone, with a recorder at the end of its interrupt wires.
 struct PCIRig {
   let lines = LineRecorder()
+  let messages = MessageRecorder()
   let bus: PCIBus
   let ports = PortBus()
   let memory = MemoryBus()
@@ -15,7 +17,9 @@ struct PCIRig {
   init() {
     bus = PCIBus(
       memory: PCIMemory(hole: Self.hole), ports: PCIPorts(),
-      interrupts: PCIInterrupts(shared: SharedInterrupts(sink: lines), source: 0))
+      interrupts: PCIInterrupts(
+        shared: SharedInterrupts(sink: lines), source: 0,
+        message: { [messages] in messages.add($0) }))
   }
 
   /// Registers everything, as the machine's builder does.
@@ -45,6 +49,13 @@ struct PCIRig {
     let place = UInt32(slot << 11 | number << 8 | register & 0xFC)
     ports.write(0xCF8, width: .dword, value: 0x8000_0000 | place)
   }
+}
+
+/// Remembers the messages that functions sent.
+final class MessageRecorder: Sendable {
+  private let messages = Mutex<[MessageSignalledInterrupt]>([])
+  var all: [MessageSignalledInterrupt] { messages.withLock { $0 } }
+  func add(_ message: MessageSignalledInterrupt) { messages.withLock { $0.append(message) } }
 }
 
 /// Ports and memory that tell where they were reached.
