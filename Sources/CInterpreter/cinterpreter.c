@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 bool ci_cas128(void *p, uint64_t old[2], const uint64_t value[2]) {
@@ -101,9 +102,12 @@ void *ci_make_code(size_t bytes) {
 
 void ci_free_code(void *code, size_t bytes) { munmap(code, bytes); }
 
-void ci_sleep(const uint32_t *word, uint32_t bits) {
+void ci_sleep(const uint32_t *word, uint32_t bits, uint32_t microseconds) {
   // A wake-up between the look and the sleep is not lost: the word then differs, and so it does when
   // the system call is restarted after a signal, whose handler changes the word.
   uint32_t value = __atomic_load_n(word, __ATOMIC_SEQ_CST);
-  if ((value & bits) == 0) syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+  struct timespec most = {microseconds / 1000000, microseconds % 1000000 * 1000};
+  if ((value & bits) == 0) {
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, microseconds ? &most : NULL, NULL, 0);
+  }
 }

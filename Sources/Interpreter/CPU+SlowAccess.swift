@@ -36,7 +36,8 @@ extension CPU {
     if s.pointee.is64 {
       let last = linear &+ UInt64(size) &- 1
       guard Self.isCanonical(linear), Self.isCanonical(last) else {
-        _ = fault(segment == Seg.ss.rawValue ? Vector.stack : Vector.protection, code: 0)
+        let isStack = segment == Seg.ss.rawValue || segment == Seg.flatStack.rawValue
+        _ = fault(isStack ? Vector.stack : Vector.protection, code: 0)
         return nil
       }
     }

@@ -285,6 +285,9 @@ struct CPUState {
   var debugIsFault = false
   /// An NMI is being handled: the next one waits for IRET.
   var blocksNMI = false
+  /// PAUSE instructions run.
+  var pauses: UInt32 = 0
+  var watched = WatchedLine()
 
   var cr0: UInt64 = 0x6000_0010
   var cr2: UInt64 = 0
@@ -380,6 +383,8 @@ final class Environment {
   let timestampCounter = GuestTimestampCounter()
   let blocks = BlockCache()
   let stubs = StubPool()
+  /// There are other processors, for one of which this one may be spinning.
+  var hasSiblings = false
   /// What runs 64-bit user code; nil: the interpreter.
   var userEngine: UserEngine?
 
@@ -542,6 +547,8 @@ enum Seg: UInt16 {
   case flat = 640
   case ldt = 704
   case tr = 768
+  /// Like ``flat``, for operands that would lie in SS: what is wrong with one is #SS.
+  case flatStack = 832
 
   /// The segment register of number 0 to 5.
   static func offset(_ number: UInt8) -> UInt16 { 256 + UInt16(number) * 64 }

@@ -87,6 +87,11 @@ extension Decoder {
     if !isMemory && modrmField != 4 && modrmField != 6 {
       o.pointee.aux = modrm
       switch modrm {
+      case 0xC8:
+        o.pointee.base = 0
+        o.pointee.segment = segment(.ds)
+        o.pointee.run = Handlers.monitor
+      case 0xC9: o.pointee.run = Handlers.monitorWait
       case 0xCA, 0xCB: o.pointee.run = Handlers.accessCheckFlag
       case 0xD0: o.pointee.run = Handlers.readExtendedControl
       case 0xD1: o.pointee.run = Handlers.writeExtendedControl

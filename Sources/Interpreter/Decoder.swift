@@ -119,9 +119,9 @@ struct Decoder {
       // Counted from the next instruction; the register is the block's start.
       o.pointee.disp &+= UInt64(position)
     }
-    if codeSize == 3 && addressSize == 3 && o.pointee.segment == Seg.flat.rawValue {
-      o.pointee.flags |= Op.flat
-    }
+    let isFlat =
+      o.pointee.segment == Seg.flat.rawValue || o.pointee.segment == Seg.flatStack.rawValue
+    if codeSize == 3 && addressSize == 3 && isFlat { o.pointee.flags |= Op.flat }
     o.pointee.end = UInt16(truncatingIfNeeded: position)
     o.pointee.length = UInt8(truncatingIfNeeded: position - begin)
     return ends ? .ends : .more
@@ -198,7 +198,8 @@ struct Decoder {
   /// The segment of a memory operand whose default is `seg`.
   func segment(_ seg: Seg) -> UInt16 {
     if segmentPrefix != 0 { return segmentPrefix }
-    return codeSize == 3 ? Seg.flat.rawValue : seg.rawValue
+    guard codeSize == 3 else { return seg.rawValue }
+    return seg == .ss ? Seg.flatStack.rawValue : Seg.flat.rawValue
   }
 
   /// The register file's offset of register `number`, for operands of `size`.

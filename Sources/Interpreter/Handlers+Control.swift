@@ -120,6 +120,7 @@ extension Handlers {
   static let halt: Handler = { raw, _ in
     let cpu = CPU(raw: raw)
     if cpu.s.pointee.cpl != 0 { return cpu.protectionFault() }
+    cpu.s.pointee.watched.isWaiting = false
     cpu.s.pointee.leave = .halted
     return Next.leave
   }

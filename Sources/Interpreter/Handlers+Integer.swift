@@ -160,10 +160,6 @@ extension Handlers {
     ci_fence()
     return Next.op
   }
-  static let pause: Handler = { _, _ in
-    ci_pause()
-    return Next.leave
-  }
   static let probe: Handler = { raw, op in
     // CLFLUSH: a load's rights are checked, caches are coherent anyway.
     let cpu = CPU(raw: raw)

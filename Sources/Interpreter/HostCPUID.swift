@@ -45,18 +45,18 @@ public enum HostCPUID {
     let found = host(1)
     var more = found.ecx & moreFeatures
     if vectorState & 4 != 0 { more |= found.ecx & wideFeatures }
-    // XSAVE, and a hypervisor. PCID and INVPCID work but are not offered: the TLB holds the
-    // translations of one context, so that they would save a system nothing.
+    // PCID, XSAVE, and a hypervisor.
     return CPUIDResult(
-      eax: found.eax, ebx: 0x0001_0800, ecx: more | 1 << 26 | 1 << 31,
+      eax: found.eax, ebx: 0x0001_0800, ecx: more | 1 << 17 | 1 << 26 | 1 << 31,
       edx: found.edx & features)
   }()
 
   private static let structured: CPUIDResult = {
     let found = host(0).eax >= 7 ? host(7) : CPUIDResult()
     let isWide = vectorState & 4 != 0
-    // FSGSBASE TSC_ADJUST SMEP ERMS SMAP CLFLUSHOPT CLWB; of the host BMI1 BMI2 RDSEED ADX SHA, AVX2.
-    var ebx: UInt32 = 0x0190_0283 | found.ebx & 0x200C_0108
+    // FSGSBASE TSC_ADJUST SMEP ERMS INVPCID SMAP CLFLUSHOPT CLWB; of the host BMI1 BMI2 RDSEED ADX
+    // SHA, AVX2.
+    var ebx: UInt32 = 0x0190_0683 | found.ebx & 0x200C_0108
     if isWide { ebx |= found.ebx & 0x20 }
     // UMIP RDPID; of the host GFNI, VAES and VPCLMULQDQ.
     var ecx: UInt32 = 0x0040_0004 | found.ecx & 0x100

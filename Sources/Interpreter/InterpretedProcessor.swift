@@ -10,8 +10,9 @@ import Synchronization
 /// marked so that whoever writes to them makes the blocks stale. Vector and floating-point
 /// instructions run on the host's own processor with the guest's state.
 ///
-/// Not modelled, and not offered by CPUID: AVX-512, supervisor state in XSAVE, MONITOR and MWAIT,
-/// protection keys, performance counters, machine checks, SMM.
+/// Not modelled, and not offered by CPUID: AVX-512, supervisor state in XSAVE, protection keys,
+/// performance counters, machine checks, SMM. MONITOR and MWAIT are there, but ``HostCPUID`` does not
+/// offer them: a system would wait by them in place of HLT, which wakes by itself.
 public final class InterpretedProcessor: Processor, @unchecked Sendable {
   // SAFETY: everything but `requestExit`, `raiseInterrupt` and `attention` is confined to the
   // vCPU's thread. `memory` lives from init to deinit and all of `cpu` lies in it.
@@ -107,6 +108,7 @@ public final class InterpretedProcessor: Processor, @unchecked Sendable {
 
   /// Sleeps until something may wake the processor; nil: it is awake.
   private func waitForWork() -> ProcessorExit? {
+    var patience = cpu.s.pointee.watched.isWaiting ? WatchedLine.shortestWait : 0
     while true {
       // Taken before the look at what it stands for: what comes after the look ends the sleep.
       if attention.take(Attention.interrupt) != 0 { cpu.s.pointee.slow |= Slow.pendingInterrupt }
@@ -122,7 +124,7 @@ public final class InterpretedProcessor: Processor, @unchecked Sendable {
           start(at: page)
           return nil
         }
-      } else if hasLocalInterrupt {
+      } else if hasLocalInterrupt || isWatchOver {
         isHalted = false
         cpu.s.pointee.slow |= Slow.pendingInterrupt
         return nil
@@ -132,7 +134,8 @@ public final class InterpretedProcessor: Processor, @unchecked Sendable {
       isOutside.store(true, ordering: .sequentiallyConsistent)
       ci_sleep(
         UnsafeMutableRawPointer(attention.word).assumingMemoryBound(to: UInt32.self),
-        Attention.exit | Attention.interrupt)
+        Attention.exit | Attention.interrupt, patience)
+      patience = min(2 * patience, WatchedLine.longestWait)
       isOutside.store(false, ordering: .sequentiallyConsistent)
     }
   }
@@ -142,7 +145,18 @@ public final class InterpretedProcessor: Processor, @unchecked Sendable {
     guard let local = environment.localAPIC else { return false }
     let events = local.pendingEvents
     if events.contains(.nonMaskable) && !cpu.s.pointee.blocksNMI { return true }
-    return events.contains(.interrupt) && cpu.s.pointee.eflags & RFlag.interrupt != 0
+    return events.contains(.interrupt) && (cpu.s.pointee.eflags & RFlag.interrupt != 0 || isOpen)
+  }
+
+  /// MWAIT ends by interrupts although they are masked.
+  private var isOpen: Bool {
+    cpu.s.pointee.watched.isWaiting && cpu.s.pointee.watched.endsByMasked
+  }
+
+  /// Whether MWAIT ends for another reason than an interrupt that may be delivered.
+  private var isWatchOver: Bool {
+    guard cpu.s.pointee.watched.isWaiting else { return false }
+    return !sleepsWhenHalted || cpu.isWatchedLineChanged || isOpen && cpu.s.pointee.wantsWindow
   }
 
   /// Takes an INIT: the state after it is that after RESET#, but for the caches and the FPU. All
@@ -172,7 +186,11 @@ public final class InterpretedProcessor: Processor, @unchecked Sendable {
 
   /// What the processor does between two instructions.
   var activity: ProcessorState.Activity {
-    get { isWaitingForStartup ? .waitingForStartup : isHalted ? .halted : .running }
+    get {
+      if isWaitingForStartup { return .waitingForStartup }
+      // MWAIT may end for no reason.
+      return isHalted && !cpu.s.pointee.watched.isWaiting ? .halted : .running
+    }
     set {
       isWaitingForStartup = newValue == .waitingForStartup
       isHalted = newValue != .running
@@ -235,6 +253,12 @@ public final class InterpretedProcessor: Processor, @unchecked Sendable {
   public var cpuid: (UInt32, UInt32) -> CPUIDResult {
     get { environment.cpuid }
     set { environment.cpuid = newValue }
+  }
+  /// Whether the machine has other processors: one that spins then lends its host's processor to
+  /// them now and then. False at first.
+  public var hasSiblings: Bool {
+    get { environment.hasSiblings }
+    set { environment.hasSiblings = newValue }
   }
   /// How many instructions were run, at most: counted by whole blocks.
   public var executedInstructions: UInt64 { cpu.s.pointee.executed }
@@ -391,13 +415,14 @@ public final class InterpretedProcessor: Processor, @unchecked Sendable {
     environment.timestampCounter.offset = 0
     cpu.s.pointee.hasUserEngine = environment.userEngine != nil
     cpu.flags.pointee = 0x200
-    for number in UInt8(0)..<9 {
+    for number in UInt8(0)..<10 {
       cpu.segment(Seg.offset(number)).initialize(to: SegmentState())
     }
-    let flat = cpu.segment(.flat)
-    flat.pointee.readLimit = .max
-    flat.pointee.writeLimit = .max
-    flat.pointee.limit = .max
+    for flat in [Seg.flat, .flatStack] {
+      cpu.segment(flat).pointee.readLimit = .max
+      cpu.segment(flat).pointee.writeLimit = .max
+      cpu.segment(flat).pointee.limit = .max
+    }
     cpu.segment(.cs).pointee.selector = 0xF000
     cpu.segment(.cs).pointee.hiddenBase = 0xFFFF_0000
     cpu.segment(.ldt).pointee.rights = 0x82

@@ -59,6 +59,7 @@ extension MachineParts {
       GuestTopology(index: index, count: count).applied(
         to: HostCPUID.result(leaf, subleaf), leaf: leaf, subleaf: subleaf)
     }
+    processor.hasSiblings = count > 1
     processor.localAPIC = LocalAPIC(
       identifier: UInt32(index), isBootstrap: index == 0, clock: clock,
       timestampCounter: .init(processor.timestampCounter), bus: apicBus,

@@ -155,6 +155,30 @@ import Testing
     #expect(rig.stack64(3) == 0x7003)
   }
 
+  /// mov eax, [rbp]; mov [rsp + 8], eax; push rax; add [rbp + 8], rax; paddb xmm0, [rbp + 16]; and
+  /// mov eax, [r13]; mov eax, [rax + rbp]; mov eax, gs:[rbp]
+  private static let stackOperands: [[UInt8]] = [
+    [0x8B, 0x45, 0x00], [0x89, 0x44, 0x24, 0x08], [0x50], [0x48, 0x01, 0x45, 0x08],
+    [0x66, 0x0F, 0xFC, 0x45, 0x10],
+  ]
+  private static let otherOperands: [[UInt8]] = [
+    [0x41, 0x8B, 0x45, 0x00], [0x8B, 0x04, 0x28], [0x65, 0x8B, 0x45, 0x00],
+  ]
+
+  @Test(arguments: stackOperands + otherOperands)
+  func addressesThatAreNoneAreFaultsOfTheirSegment(code: [UInt8]) throws {
+    let vector: UInt64 = Self.stackOperands.contains(code) ? 12 : 13
+    let rig = try Rig()
+    rig.long(code, ring: 3)
+    rig.set {
+      ($0.rbp, $0.rsp, $0.r13) = (1 << 60, 1 << 60, 1 << 60)
+    }
+    #expect(rig.processor.run() == .halted)
+    #expect(rig.halted == vector)
+    #expect(rig.stack64(0) == 0)
+    #expect(rig.stack64(1) == Rig.code)
+  }
+
   @Test func singleStepTrapsAfterTheInstruction() throws {
     let rig = try Rig()
     rig.protected([0x90, 0x90])

@@ -137,5 +137,6 @@ bool ci_can_run(const void *stub, void *state, void *memory, void *registers);
 uint64_t ci_host_xcr0(void);
 bool ci_rdseed(uint64_t *value);
 
-// Sleeps until a signal comes or one of `bits` is set in `word`; returns soon after either.
-void ci_sleep(const uint32_t *word, uint32_t bits);
+// Sleeps until a signal comes, one of `bits` is set in `word`, or so many microseconds are over (0:
+// no matter how many); returns soon after any of these.
+void ci_sleep(const uint32_t *word, uint32_t bits, uint32_t microseconds);

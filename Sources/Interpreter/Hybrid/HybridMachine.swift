@@ -18,6 +18,7 @@ public final class HybridMachine: Sendable {
   ///   - memoryEnd: where guest RAM ends, in bytes from address 0.
   public init(_ hypervisor: KVMVirtualMachine, memoryEnd: UInt64) throws(HostError) {
     self.hypervisor = hypervisor
+    hypervisor.tellPendingShutdowns()
     forgetter = try EntryForgetter(hypervisor, memoryEnd: memoryEnd)
     spare = try MemoryBlock(name: "spare", size: 4096)
   }

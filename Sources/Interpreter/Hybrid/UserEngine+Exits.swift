@@ -20,10 +20,19 @@ extension UserEngine {
     }
   }
 
-  /// KVM left because somebody wants something. A system call that was just made has its state from
-  /// before back.
+  /// KVM left because somebody wants something. What it had found out before about the code that ran
+  /// until now is served now, for the next entry may be for other code.
   func leaveForSignal(_ cpu: CPU) -> Leave {
-    if cpu.s.pointee.rip == Self.systemCallTarget { _ = takeBackSystemCall(cpu) }
+    let events = ckvm_sync_events(core.shared).pointee
+    if events.triple_fault.pending != 0 { return serveException(cpu) }
+    if cpu.s.pointee.rip == Self.systemCallTarget, takeBackSystemCall(cpu) { return .none }
+    // Found but not raised. A fault's instruction is executed anew. INT 3, of which KVM tells the
+    // number alone, and a debug exception come behind what caused them.
+    let exception = events.exception
+    if exception.nr == Vector.breakpoint { return rewindBreakpoint(cpu) }
+    if exception.nr == Vector.debug, exception.injected != 0 || exception.pending != 0 {
+      return serveDebug(cpu)
+    }
     return .none
   }
 

@@ -238,15 +238,21 @@ final class UserEngine: @unchecked Sendable {
     shared.pointee.kvm_dirty_regs = dirty | forgetException()
   }
 
-  /// Takes a fault back that KVM had found but not raised when a signal made it leave: the
-  /// instruction is executed anew, and perhaps by somebody else.
+  /// Takes back what KVM had found but not reported when a signal made it leave: it is the last
+  /// code's, and served. Of INT 3 KVM tells the number only, and keeps telling it, so that is wiped
+  /// out, too: when it is seen again, it is a new one.
   /// - Returns: what KVM has to read of the shared page.
   private func forgetException() -> UInt64 {
-    guard let events = ckvm_sync_events(core.shared),
-      events.pointee.exception.injected != 0 || events.pointee.exception.pending != 0
-    else { return 0 }
+    guard let events = ckvm_sync_events(core.shared) else { return 0 }
+    let exception = events.pointee.exception
+    let isKnown =
+      exception.injected | exception.pending | events.pointee.triple_fault.pending != 0
+      || exception.nr == Vector.breakpoint
+    guard isKnown else { return 0 }
     events.pointee.exception.injected = 0
     events.pointee.exception.pending = 0
+    events.pointee.exception.nr = 0
+    events.pointee.triple_fault.pending = 0
     return UInt64(KVM_SYNC_X86_EVENTS)
   }
 

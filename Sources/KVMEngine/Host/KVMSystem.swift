@@ -17,6 +17,7 @@ public enum KVMCapability: Int32, CaseIterable, Sendable {
   case splitIrqchip = 121
   case immediateExit = 136
   case haltPoll = 182
+  case tripleFaultEvent = 218
 
   /// Its name in the kernel's headers.
   public var kernelName: String {
@@ -35,6 +36,7 @@ public enum KVMCapability: Int32, CaseIterable, Sendable {
     case .splitIrqchip: "KVM_CAP_SPLIT_IRQCHIP"
     case .immediateExit: "KVM_CAP_IMMEDIATE_EXIT"
     case .haltPoll: "KVM_CAP_HALT_POLL"
+    case .tripleFaultEvent: "KVM_CAP_X86_TRIPLE_FAULT_EVENT"
     }
   }
 

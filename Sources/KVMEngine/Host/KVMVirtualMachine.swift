@@ -47,6 +47,13 @@ public final class KVMVirtualMachine: MemorySlots, Sendable {
       "split the interrupt controllers")
   }
 
+  /// Has the events of vCPUs tell of a shutdown that KVM has found but not reported, where the host's
+  /// KVM can (Linux 6.0 and later).
+  public func tellPendingShutdowns() {
+    let capability = UInt32(KVMCapability.tripleFaultEvent.rawValue)
+    _ = ckvm_enable_capability(descriptor.number, capability, 1)
+  }
+
   // MARK: Translations
 
   /// A slot that is never there for long, above all that an ``AddressSpace`` uses, and its place.
