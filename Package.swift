@@ -13,6 +13,17 @@ let separateHandlers: [SwiftSetting] = [
   ])
 ]
 
+// Half of what a small program costs would be relocations, and names that nobody looks up: packed,
+// and left out.
+let compactLink: [LinkerSetting] = [
+  .unsafeFlags(
+    ["-use-ld=lld"]
+      + [
+        "-z", "pack-relative-relocs", "-z", "nostart-stop-gc", "--icf=safe", "--no-export-dynamic",
+      ]
+      .flatMap { ["-Xlinker", $0] }, .when(configuration: .release))
+]
+
 let package = Package(
   name: "porthole",
   products: [
@@ -53,7 +64,7 @@ let package = Package(
         "Machine", "Guests",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
-      swiftSettings: strict),
+      swiftSettings: strict, linkerSettings: compactLink),
     .executableTarget(
       name: "ExitBenchmark", dependencies: ["CKVM", "KVMEngine", "Interpreter"],
       path: "Benchmarks/ExitBenchmark", swiftSettings: strict),

@@ -13,9 +13,15 @@ final class BlockCache {
   private let ops: OpRef
   private let blocks: UnsafeMutablePointer<Block>
   private let table: UnsafeMutablePointer<UnsafeMutablePointer<Block>?>
+  /// What ``table`` and ``crossings`` are in: a program of few blocks touches little of them.
+  private let tableMemory = ZeroedMemory(
+    byteCount: tableSize * MemoryLayout<UnsafeMutablePointer<Block>?>.stride)
+  private let crossingMemory = ZeroedMemory(
+    byteCount: crossingCount * MemoryLayout<Crossing>.stride)
   /// Room for one instruction that is decoded anew each time, and its end.
   let scratch: UnsafeMutablePointer<Block>
   /// Instructions that cross a page, each at a place that its RIP chooses, and their operations.
+  /// Zeroes are an instruction of no page.
   private let crossings: UnsafeMutablePointer<Crossing>
   private let crossingOperations: OpRef
   private static let crossingCount = 2048
@@ -30,14 +36,9 @@ final class BlockCache {
       byteCount: Self.opCapacity * MemoryLayout<Op>.stride, alignment: 64
     ).bindMemory(to: Op.self, capacity: Self.opCapacity)
     blocks = .allocate(capacity: Self.blockCapacity)
-    table = .allocate(capacity: Self.tableSize)
-    table.initialize(repeating: nil, count: Self.tableSize)
+    table = tableMemory.values(UnsafeMutablePointer<Block>?.self, count: Self.tableSize)
     scratch = blocks
-    crossings = .allocate(capacity: Self.crossingCount)
-    crossings.initialize(
-      repeating: Crossing(
-        block: Block(ops: ops, code: nil, generation: 0, key: 0, length: 0, count: 1),
-        first: nil, second: nil, generations: (0, 0)), count: Self.crossingCount)
+    crossings = crossingMemory.values(Crossing.self, count: Self.crossingCount)
     crossingOperations = .allocate(capacity: Self.crossingCount * 2)
     scratch.initialize(
       to: Block(ops: ops, code: nil, generation: 0, key: 0, length: 0, count: 1))
@@ -46,8 +47,6 @@ final class BlockCache {
   deinit {
     ops.deallocate()
     blocks.deallocate()
-    table.deallocate()
-    crossings.deallocate()
     crossingOperations.deallocate()
   }
 

@@ -1,8 +1,9 @@
+import KVMEngine
 import Synchronization
 
 /// A medium in memory: what is built into the program. Writes last until the process ends.
 public final class MemoryImage: BlockImage {
-  private let bytes: Mutex<[UInt8]>
+  private let memory: Mutex<ZeroedMemory>
   public let sectorCount: UInt64
   public var isReadOnly: Bool { false }
 
@@ -10,23 +11,26 @@ public final class MemoryImage: BlockImage {
   public init(_ contents: [UInt8], sectorCount minimum: UInt64) {
     let sectors = max((contents.count + Sector.bytes - 1) / Sector.bytes, Int(minimum))
     sectorCount = UInt64(sectors)
-    bytes = Mutex(
-      contents + [UInt8](repeating: 0, count: sectors * Sector.bytes - contents.count))
+    let memory = ZeroedMemory(byteCount: sectors * Sector.bytes)
+    memory.bytes.copyBytes(from: contents)
+    self.memory = Mutex(memory)
   }
 
   public func read(
     sector: UInt64, count: Int, into buffer: UnsafeMutableRawBufferPointer
   ) throws(ImageError) {
     let range = try byteRange(sector, count, room: buffer.count)
-    bytes.withLock { bytes in buffer.copyBytes(from: bytes[range]) }
+    memory.withLock { buffer.copyBytes(from: $0.bytes[range]) }
   }
 
   public func write(
     sector: UInt64, count: Int, from buffer: UnsafeRawBufferPointer
   ) throws(ImageError) {
     let range = try byteRange(sector, count, room: buffer.count)
-    let contents = Array(buffer[..<range.count])
-    bytes.withLock { $0.replaceSubrange(range, with: contents) }
+    memory.withLock { memory in
+      UnsafeMutableRawBufferPointer(rebasing: memory.bytes[range])
+        .copyMemory(from: UnsafeRawBufferPointer(rebasing: buffer[..<range.count]))
+    }
   }
 
   public func flush() throws(ImageError) {}

@@ -1,20 +1,17 @@
+import KVMEngine
+
 /// A controller's buffer between image and host.
 ///
 /// It belongs to whoever holds the controller's lock, but for the worker while a job is under way.
 final class IDEBuffer: @unchecked Sendable {
-  // SAFETY: the memory lives from init to deinit; its only users take turns as said above, and every
-  // range is cut to it.
+  // SAFETY: its only users take turns as said above, and every range is cut to the memory.
+  private let owner = ZeroedMemory(byteCount: IDEBuffer.bytes)
   private let memory: UnsafeMutableRawBufferPointer
 
   /// Bytes: 256 sectors, the most that a 28-bit command moves.
   static let bytes = 256 * Sector.bytes
 
-  init() {
-    memory = .allocate(byteCount: Self.bytes, alignment: 4096)
-    memory.initializeMemory(as: UInt8.self, repeating: 0)
-  }
-
-  deinit { memory.deallocate() }
+  init() { memory = owner.bytes }
 
   /// The bytes from `start` up to `end`, as far as there are such.
   func bytes(from start: Int, to end: Int) -> UnsafeMutableRawBufferPointer {
