@@ -21,9 +21,10 @@ extension MachineBuilder {
 
   /// PCI bus 0 with its bridges, the display adapter and the USB controller.
   func addChipset(
-    interrupts: ISAInterrupts, pic: I8259Pair, shadow: ShadowMemory, video: VideoAdapter,
-    space: AddressSpace, stock: StockFirmware?, storage: DiskControllers, tablet: USBTablet,
-    message: @escaping @Sendable (MessageSignalledInterrupt) -> Void, control: MachineControl
+    interrupts: ISAInterrupts, legacy: LegacyReplacement, pic: I8259Pair, shadow: ShadowMemory,
+    video: VideoAdapter, space: AddressSpace, stock: StockFirmware?, storage: DiskControllers,
+    tablet: USBTablet, message: @escaping @Sendable (MessageSignalledInterrupt) -> Void,
+    control: MachineControl
   ) throws -> Chipset {
     let shared = SharedInterrupts(sink: interrupts)
     let pci = PCIBus(
@@ -41,6 +42,7 @@ extension MachineBuilder {
       clock: clock,
       interrupt: shared.line(MemoryMap.systemControlIRQ, source: InterruptSource.power),
       powerOff: { [unowned control] in control.requestStop(.poweredOff) })
+    legacy.whenClockRings { [unowned power] in power.clockRang() }
     let smbus = SMBusHost()
     try ports.register(power.apmPorts, at: MemoryMap.apm)
     let powerFunction = try PowerFunction.make(power, smbus: smbus, on: pci)

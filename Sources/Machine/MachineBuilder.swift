@@ -65,7 +65,7 @@ struct MachineBuilder {
     devices += storage.devices
     let tablet = USBTablet()
     let chipset = try addChipset(
-      interrupts: interrupts, pic: pic, shadow: shadow, video: video, space: space,
+      interrupts: interrupts, legacy: legacy, pic: pic, shadow: shadow, video: video, space: space,
       stock: stock, storage: storage, tablet: tablet,
       message: messageSender(hypervisor, messages), control: control)
     devices += try addControlPorts(memory: memory, control: control, pci: chipset.pci)

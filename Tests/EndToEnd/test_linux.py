@@ -60,7 +60,8 @@ class Serial:
     def wait_shell(self, after=0):
         """Waits for a shell, and has the kernel say no more in between."""
         self.wait(READY + r"[\s\S]*guest# ", 200, after=after)
-        self.link.sendall(b"dmesg -n 1; echo qui''et\r")
+        # Lines that are longer than the terminal would be wrapped.
+        self.link.sendall(b"stty cols 400; dmesg -n 1; echo qui''et\r")
         self.wait(r"\nquiet\nguest# ", 30, after=after)
 
     def command(self, line, seconds=60):

@@ -12,7 +12,6 @@ extension ACPITables {
     static let wbinvd: UInt32 = 1 << 0
     static let c1: UInt32 = 1 << 2
     static let noSleepButton: UInt32 = 1 << 5
-    static let clockWakesElsewhere: UInt32 = 1 << 6
     static let resetRegister: UInt32 = 1 << 10
   }
 
@@ -50,8 +49,7 @@ extension ACPITables {
     table.append(word: bootArchitecture)
     table.append(0)
     table.append(
-      dword: Flag.wbinvd | Flag.c1 | Flag.noSleepButton | Flag.clockWakesElsewhere
-        | Flag.resetRegister)
+      dword: Flag.wbinvd | Flag.c1 | Flag.noSleepButton | Flag.resetRegister)
     table.append(portAddress(UInt32(MemoryMap.configurationAddress.lowerBound) + 1, bits: 8))
     table.append(resetValue)
     table.append(zeroes: 3 + 8 + 8)  // wide FACS and DSDT

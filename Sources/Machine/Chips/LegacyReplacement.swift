@@ -8,6 +8,7 @@ public final class LegacyReplacement: InterruptSink {
     var isReplaced = false
     /// Levels of the old sources and of the new, IRQ 0 and IRQ 8.
     var levels: [[Bool]] = [[false, false], [false, false]]
+    var clockRang: (@Sendable () -> Void)?
   }
 
   private let state = Mutex(State())
@@ -27,12 +28,21 @@ public final class LegacyReplacement: InterruptSink {
     InterruptLine(sink: self, number: 2 + (index & 1))
   }
 
+  /// Has `body` called whenever the real-time clock asserts its interrupt, replaced or not: power
+  /// management tells it to systems that gave the wire to the HPET.
+  func whenClockRings(_ body: @escaping @Sendable () -> Void) {
+    state.withLock { $0.clockRang = body }
+  }
+
   public func setLine(_ number: Int, asserted: Bool) {
     let (source, output) = (number >> 1 & 1, number & 1)
-    state.withLock { state in
+    let rang = state.withLock { state in
+      let rises = asserted && !state.levels[source][output]
       state.levels[source][output] = asserted
       if (source == 1) == state.isReplaced { outputs[output].set(asserted) }
+      return rises && number == 1 ? state.clockRang : nil
     }
+    rang?()
   }
 
   /// Gives the wires to the HPET, or back.

@@ -94,6 +94,10 @@ public final class PowerManagement: Device {
     }
   }
 
+  /// The real-time clock asserted IRQ 8 (PIIX4 datasheet, RTC_STS), whether or not that wire is the
+  /// clock's just now.
+  func clockRang() { update { $0.status |= Event.clock } }
+
   // MARK: Time
 
   private func ticks(_ now: UInt64) -> UInt64 {

@@ -4,7 +4,7 @@
     build.py [--folder FOLDER] [MEDIUM...]
 
 They go to ${XDG_CACHE_HOME:-~/.cache}/porthole/media unless another folder is named. A medium that
-is there and was made by this very script is left alone. Needs neither root nor loop devices. Prints
+is there and was made by these very scripts is left alone. Needs neither root nor loop devices. Prints
 one line for each medium, and ends with 1 where one could not be made.
 """
 
@@ -13,17 +13,14 @@ import fcntl
 import hashlib
 import os
 import shutil
-import struct
-import subprocess
 import sys
 import tempfile
 
-SECTOR = 512
-GRUB = "/usr/lib/grub/i386-pc"
+from linux import devices, initramfs, installer, kernel, linux_disk
+from tools import (FIRST, GRUB, SECTOR, Missing, blank, copy, fat, need, partition, put, read, run,
+                   save)
+
 SYSLINUX = "/usr/lib/syslinux"
-# Partitions begin at the first MiB, as every partitioning program has it today.
-FIRST = 2048
-HEADS, TRACK = 255, 63
 
 GRUB_MENU = """\
 set timeout=-1
@@ -71,104 +68,6 @@ LABEL restart
 HELLO = "Hello from syslinux.\r\n"
 
 
-class Missing(Exception):
-    """A tool or file that a package would bring."""
-
-
-def need(package, *paths):
-    """Checks that every path (or program, where it has no slash) is there."""
-    for path in paths:
-        found = os.path.exists(path) if "/" in path else tool(path)
-        if not found:
-            raise Missing(f"{path} is missing: apt-get install {package}")
-
-
-def tool(name):
-    """The program `name`, also where only root's PATH has it."""
-    return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
-
-
-def run(*command, **options):
-    """Runs a program quietly; its output is the error's text."""
-    command = [tool(command[0]) or command[0], *command[1:]]
-    environment = dict(os.environ, MTOOLS_SKIP_CHECK="1", LC_ALL="C", SOURCE_DATE_EPOCH="1")
-    result = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, **options)
-    if result.returncode:
-        text = result.stdout.decode(errors="replace").strip()
-        raise RuntimeError(f"{' '.join(command)} failed: {text}")
-
-
-def blank(path, size):
-    with open(path, "wb") as image:
-        image.truncate(size)
-
-
-def put(path, offset, data):
-    with open(path, "r+b") as image:
-        image.seek(offset)
-        image.write(data)
-
-
-def read(path):
-    with open(path, "rb") as file:
-        return file.read()
-
-
-def save(folder, name, text):
-    """A file with `text`; its path."""
-    path = os.path.join(folder, name)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "w", newline="") as file:
-        file.write(text)
-    return path
-
-
-def address(sector):
-    """A sector's address as a partition table has it."""
-    cylinder, rest = divmod(sector, HEADS * TRACK)
-    if cylinder > 1023:
-        return b"\xfe\xff\xff"
-    head, number = divmod(rest, TRACK)
-    return bytes([head, (number + 1) | cylinder >> 2 & 0xC0, cylinder & 0xFF])
-
-
-def partition(path, parts):
-    """Writes a partition table: (first sector, count, type) each; the first is active."""
-    table = b""
-    for index, (first, count, kind) in enumerate(parts):
-        table += bytes([0x80 if index == 0 else 0]) + address(first)
-        table += bytes([kind]) + address(first + count - 1) + struct.pack("<II", first, count)
-    put(path, 0x1BE, table.ljust(64, b"\0") + b"\x55\xaa")
-
-
-def fat(path, first, count, label, message=None):
-    """Makes a FAT volume of `count` sectors at `first`; `message` is what its boot sector says."""
-    with tempfile.TemporaryDirectory() as folder:
-        options = []
-        if message:
-            options = ["-m", save(folder, "message.txt", message)]
-        part = os.path.join(folder, "part.img")
-        blank(part, count * SECTOR)
-        run("mkfs.fat", "-g", f"{HEADS}/{TRACK}", "-h", str(first), "-n", label,
-            "-i", "504f5254", *options, part)
-        put(path, first * SECTOR, read(part))
-
-
-def copy(image, offset, files):
-    """Copies (source, target) into the FAT volume at `offset`, making folders."""
-    volume = f"{image}@@{offset}"
-    made = set()
-    for source, target in files:
-        parts = target.split("/")[:-1]
-        for depth in range(1, len(parts) + 1):
-            folder = "/".join(parts[:depth])
-            if folder not in made:
-                run("mmd", "-i", volume, f"::/{folder}")
-                made.add(folder)
-        run("mcopy", "-o", "-i", volume, source, f"::/{target}")
-
-
 # ---- GRUB ----------------------------------------------------------------------------------------
 
 GRUB_PACKAGES = "grub-pc-bin grub-common xorriso mtools dosfstools"
@@ -192,15 +91,7 @@ def grub_disk(path, work):
     need(GRUB_PACKAGES, "grub-mkimage", "mkfs.fat", "mcopy", f"{GRUB}/boot.img")
     count = 32 * 2048
     blank(path, (FIRST + count) * SECTOR)
-    core = os.path.join(work, "core.img")
-    run("grub-mkimage", "-d", GRUB, "-O", "i386-pc", "-p", "(hd0,msdos1)/boot/grub", "-o", core,
-        "biosdisk", "part_msdos", "fat", "normal")
-    code = read(core)
-    if len(code) > (FIRST - 1) * SECTOR:
-        raise RuntimeError("GRUB's core image does not fit before the first partition")
-    # The boot sector loads the core image from sector 1 on, which loads its own rest.
-    put(path, 0, read(f"{GRUB}/boot.img")[:440])
-    put(path, SECTOR, code)
+    grub_in_mbr(path, work, "biosdisk", "part_msdos", "fat", "normal")
     partition(path, [(FIRST, count, 0x0E)])
     fat(path, FIRST, count, "PORTHOLE")
     modules = sorted(
@@ -275,124 +166,6 @@ def mbr_disk(path, work):
     run("install-mbr", "--force", "--partition", "1", "--enable", "=12FA", "--interrupt", "=a", path)
 
 
-# ---- Debian's kernels, and an initramfs with a shell ----------------------------------------------
-
-# The last Debian that has kernels for processors without PAE, so the same on every host.
-RELEASE = "bookworm"
-KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
-USUAL_MIRROR = "http://deb.debian.org/debian"
-
-INIT = """\
-#!/bin/busybox sh
-export PATH=/bin HOME=/ TERM=linux PS1='guest# '
-busybox mount -t proc proc /proc
-busybox mount -t sysfs sysfs /sys
-busybox mount -t devtmpfs devtmpfs /dev
-echo "Porthole guest ready" > /dev/ttyS0
-echo "Porthole guest ready" > /dev/tty1
-busybox --install -s /bin
-# A shell that ends is followed by another; each has its terminal to itself.
-serve() { while :; do setsid sh -c "exec sh -i < $1 > $1 2>&1"; done; }
-serve /dev/tty1 &
-serve /dev/ttyS0
-"""
-
-
-class Apt:
-    """APT with settings and lists of its own, for packages of an architecture that this system may
-    not even have."""
-
-    def __init__(self, folder, architecture):
-        need("apt dpkg debian-archive-keyring", "apt-get", "apt-cache", "dpkg-deb", KEYRING)
-        self.folder = os.path.join(folder, "apt-" + architecture)
-        os.makedirs(os.path.join(self.folder, "state/lists/partial"), exist_ok=True)
-        os.makedirs(os.path.join(self.folder, "cache/archives/partial"), exist_ok=True)
-        save(self.folder, "status", "")
-        sources = save(self.folder, "sources.list",
-                       f"deb [signed-by={KEYRING}] {self.mirror()} {RELEASE} main\n")
-        settings = {
-            "Dir::State": os.path.join(self.folder, "state"),
-            "Dir::State::status": os.path.join(self.folder, "status"),
-            "Dir::Cache": os.path.join(self.folder, "cache"),
-            "Dir::Etc::sourcelist": sources,
-            "Dir::Etc::sourceparts": "-",
-            "APT::Architecture": architecture,
-            "APT::Architectures": architecture,
-            "APT::Sandbox::User": "root" if os.geteuid() == 0 else "",
-            "Acquire::Languages": "none",
-        }
-        self.options = [part for name, value in settings.items() for part in ("-o", f"{name}={value}")]
-        run("apt-get", *self.options, "-q", "update")
-
-    @staticmethod
-    def mirror():
-        """The mirror that this system takes Debian from."""
-        found = subprocess.run(
-            ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages",
-             "Origin: Debian", "Component: main"], capture_output=True, text=True).stdout.split()
-        ordinary = [address for address in found if "security" not in address]
-        return ordinary[0] if ordinary else USUAL_MIRROR
-
-    def depends(self, package, prefix):
-        """The package, starting with `prefix`, that the meta package `package` stands for."""
-        listed = subprocess.run(
-            ["apt-cache", *self.options, "depends", package], capture_output=True, text=True).stdout
-        for line in listed.splitlines():
-            words = line.split()
-            if words[:1] == ["Depends:"] and words[1].startswith(prefix):
-                return words[1]
-        raise RuntimeError(f"{RELEASE} has no package {package}")
-
-    def unpack(self, package):
-        """Downloads and unpacks `package`; the folder."""
-        tree = os.path.join(self.folder, package)
-        run("apt-get", *self.options, "-q", "download", package, cwd=self.folder)
-        archives = [name for name in os.listdir(self.folder)
-                    if name.startswith(package + "_") and name.endswith(".deb")]
-        run("dpkg-deb", "-x", os.path.join(self.folder, archives[0]), tree)
-        return tree
-
-
-def kernel(flavour, architecture):
-    """Debian's stock kernel of a flavour, as its package has it."""
-    def build(path, work):
-        apt = Apt(work, architecture)
-        tree = apt.unpack(apt.depends("linux-image-" + flavour, "linux-image-"))
-        boot = os.path.join(tree, "boot")
-        images = [name for name in os.listdir(boot) if name.startswith("vmlinuz-")]
-        shutil.copyfile(os.path.join(boot, images[0]), path)
-    return build
-
-
-def cpio(entries):
-    """An archive as the kernel unpacks it (Documentation/driver-api/early-userspace/buffer-format):
-    (name, mode, content, device) each."""
-    archive = b""
-    for number, (name, mode, content, device) in enumerate(
-            [*entries, ("TRAILER!!!", 0, b"", (0, 0))], start=1):
-        name = name.encode() + b"\0"
-        fields = [number, mode, 0, 0, 1, 0, len(content), 0, 0, *device, len(name), 0]
-        archive += b"070701" + b"".join(b"%08X" % field for field in fields) + name
-        archive += b"\0" * (-len(archive) % 4) + content
-        archive += b"\0" * (-len(archive) % 4)
-    return archive
-
-
-def initramfs(architecture):
-    """BusyBox, and an init that starts a shell on the serial port and one on the screen."""
-    def build(path, work):
-        tree = Apt(work, architecture).unpack("busybox-static")
-        folder, program, device = 0o040755, 0o100755, 0o020600
-        none = (0, 0)
-        entries = [(name, folder, b"", none) for name in ("bin", "dev", "proc", "sys", "tmp")]
-        entries += [("dev/console", device, b"", (5, 1)),
-                    ("bin/busybox", program, read(os.path.join(tree, "bin/busybox")), none),
-                    ("init", program, INIT.encode(), none)]
-        with open(path, "wb") as file:
-            file.write(cpio(entries))
-    return build
-
-
 MEDIA = {
     "grub-cd.iso": grub_cd,
     "grub-disk.img": grub_disk,
@@ -406,12 +179,26 @@ MEDIA = {
     "vmlinuz-686-pae": kernel("686-pae", "i386"),
     "initramfs-amd64.cpio": initramfs("amd64"),
     "initramfs-i386.cpio": initramfs("i386"),
+    "linux-amd64": devices("amd64", "amd64"),
+    "linux-686": devices("686", "i386"),
+    "linux-686-pae": devices("686-pae", "i386"),
+    "linux-disk.img": linux_disk,
+    "installer": installer,
 }
 
 
 def stamp():
-    """Changes with this script."""
-    return hashlib.sha256(read(os.path.abspath(__file__))).hexdigest()
+    """Changes with these scripts."""
+    folder = os.path.dirname(os.path.abspath(__file__))
+    names = sorted(name for name in os.listdir(folder) if name.endswith(".py"))
+    return hashlib.sha256(b"".join(read(os.path.join(folder, name)) for name in names)).hexdigest()
+
+
+def size(path):
+    """What a file holds, or all files of a folder."""
+    if not os.path.isdir(path):
+        return os.path.getsize(path)
+    return sum(os.path.getsize(os.path.join(path, name)) for name in os.listdir(path))
 
 
 def make(folder, name):
@@ -423,10 +210,12 @@ def make(folder, name):
     with tempfile.TemporaryDirectory(dir=folder) as work:
         image = os.path.join(work, name)
         MEDIA[name](image, work)
+        if os.path.isdir(path):
+            shutil.rmtree(path)
         os.replace(image, path)
     with open(mark, "w") as file:
         file.write(stamp())
-    return f"{path}: made, {os.path.getsize(path) / (1 << 20):.1f} MiB"
+    return f"{path}: made, {size(path) / (1 << 20):.1f} MiB"
 
 
 def main():

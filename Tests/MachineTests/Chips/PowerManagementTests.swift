@@ -45,6 +45,28 @@ struct PowerManagementTests {
     #expect(lines.level(9))
   }
 
+  @Test func realTimeClockInterruptsASystemThatGaveItsWireToTheHPET() {
+    let chip = make()
+    let legacy = LegacyReplacement(timer: lines.line(0), clock: lines.line(8))
+    legacy.whenClockRings { chip.clockRang() }
+    chip.apmPorts.writePort(0, width: .byte, value: 0xF1)
+    legacy.setReplaced(true)
+    legacy.clock.set(true)
+    #expect(!lines.level(8))
+    #expect(!lines.level(9))
+    chip.writePort(2, width: .word, value: 0x400)
+    #expect(lines.level(9))
+    chip.writePort(0, width: .word, value: 0x400)
+    #expect(!lines.level(9))
+    // A level that stays is no new event, nor is the HPET's.
+    legacy.clock.set(true)
+    legacy.timerLine(1).set(true)
+    #expect(!lines.level(9))
+    legacy.clock.set(false)
+    legacy.clock.set(true)
+    #expect(lines.level(9))
+  }
+
   @Test func powerButtonInterruptsASystemThatListens() {
     let chip = make()
     #expect(!chip.pressPowerButton())
