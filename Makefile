@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test test-full check format bench fuzz fuzz-cpu fuzz-bytes sanitize build install clean
+.PHONY: help run test test-full check format bench fuzz fuzz-cpu fuzz-bytes fuzz-devices sanitize build install clean
 
 PREFIX ?= /usr/local
 # What `make run` boots, what it calls it, where viewers connect, and any other options.
@@ -16,6 +16,7 @@ ARGS ?=
 SECONDS_EACH ?= 20
 CASES ?=
 SEED ?=
+DEVICE ?=
 
 # One configuration for everything that is run: the Swift libraries are linked in, so that the
 # command is one file that starts fast. Unit tests are built for debugging, and run one after the
@@ -54,7 +55,7 @@ bench: ## Measure beside QEMU; BENCH_JSON=file saves the rows
 	@python3 Benchmarks/bench.py --porthole "$(BINARY)" \
 	  --exits "$(CURDIR)/.build/release/ExitBenchmark" $(ARGS)
 
-fuzz: build fuzz-bytes ## Feed desktops and the software processor garbage (SECONDS_EACH=20)
+fuzz: build fuzz-bytes fuzz-devices ## Feed desktops and the software processor garbage (SECONDS_EACH=20)
 	@python3 Fuzz/fuzz.py --porthole "$(BINARY)" --seconds $(SECONDS_EACH) $(ARGS)
 
 fuzz-cpu: ## Random instructions in software and on the host's processor (SECONDS_EACH= or CASES=)
@@ -65,7 +66,12 @@ fuzz-cpu: ## Random instructions in software and on the host's processor (SECOND
 fuzz-bytes: ## Any bytes in any mode of the software processor, guided by coverage (SECONDS_EACH=20)
 	swift build -c release --scratch-path .build/fuzzer --target ProcessorFuzzing \
 	  -Xswiftc -sanitize=fuzzer
-	@scripts/fuzz-bytes.sh $(SECONDS_EACH)
+	@scripts/fuzz-bytes.sh .build/fuzzer 128 $(SECONDS_EACH)
+
+fuzz-devices: ## Any accesses to the chips, guided by coverage (SECONDS_EACH=20 DEVICE=name for one)
+	swift build -c release --scratch-path .build/device-fuzzer --target DeviceFuzzing \
+	  -Xswiftc -sanitize=fuzzer -Xswiftc -DFUZZING
+	@$(if $(DEVICE),FUZZ_DEVICE='$(DEVICE)') scripts/fuzz-bytes.sh .build/device-fuzzer 1024 $(SECONDS_EACH)
 
 # The thread sanitizer is left out: it does not know the lock of Swift's Mutex (Swift 6.3 on Linux)
 # and reports a race wherever one guards something.

@@ -76,6 +76,9 @@ let package = Package(
     .executableTarget(
       name: "CPUFuzz", dependencies: ["ProcessorFuzzing"], path: "Fuzz/CPUFuzz",
       swiftSettings: strict),
+    .target(
+      name: "DeviceFuzzing", dependencies: ["KVMEngine", "Machine", "Storage"],
+      path: "Fuzz/DeviceFuzzing", swiftSettings: strict),
     // Tests.
     .target(
       name: "DeviceTestKit", dependencies: ["KVMEngine"], path: "Tests/DeviceTestKit",
@@ -88,6 +91,9 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "ProcessorFuzzingTests", dependencies: ["ProcessorFuzzing", "KVMEngine"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "DeviceFuzzingTests", dependencies: ["DeviceFuzzing", "DeviceTestKit"],
       swiftSettings: strict),
     .testTarget(
       name: "StorageTests", dependencies: ["Storage", "DeviceTestKit"], swiftSettings: strict),

@@ -83,6 +83,8 @@ wait_for_key:
   pop %ds
   jmp SLOT(0x16)
 
+#include "services32.h"
+
 // ---- Fonts and video tables, filled in when the image is made ------------------------------------
 
   .org rom + 0xB000
@@ -261,5 +263,6 @@ bios_layout:
   .short OFF(vectors), OFF(dummy), OFF(nmi), OFF(int05), OFF(int40), OFF(boot_failed)
   .short OFF(irq_master), OFF(irq_slave), OFF(clock_interrupt), OFF(redirected_interrupt)
   .short OFF(pointer_interrupt), OFF(coprocessor_interrupt), OFF(hard_disk_interrupt)
+  .short OFF(directory32)
 
   .section .note.GNU-stack, "", @progbits

@@ -15,6 +15,6 @@ struct Porthole: ParsableCommand {
     subcommands: [
       RunCommand.self, ScreenshotCommand.self, TextCommand.self, TypeCommand.self, KeyCommand.self,
       ListCommand.self, PauseCommand.self, ResumeCommand.self, SaveCommand.self, ResetCommand.self,
-      StopCommand.self, GuestCommand.self, DoctorCommand.self,
+      PowerdownCommand.self, StopCommand.self, GuestCommand.self, DoctorCommand.self,
     ])
 }

@@ -85,6 +85,10 @@ public final class Machine: @unchecked Sendable {
   /// Asks for a reset, as the button on the case does.
   public func reset() { parts.control.requestReset(.machine) }
 
+  /// Presses the power button, for a system that then shuts itself down.
+  /// - Returns: false where the guest has not asked to be told of it, so that nothing comes of it.
+  public func pressPowerButton() -> Bool { parts.chipset.power.pressPowerButton() }
+
   /// Waits until the machine has stopped, its images are flushed and its threads have ended.
   public func waitUntilStopped() -> StopReason {
     let reason = parts.control.waitUntilFinished()

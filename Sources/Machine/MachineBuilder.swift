@@ -93,7 +93,7 @@ struct MachineBuilder {
       video: video,
       videoMemory: videoMemory, serial: serial.backend,
       input: InputHub(keyboard, tablet: tablet), storage: storage, disk: disk, chipset: chipset,
-      firmware: firmware)
+      firmware: firmware, model: configuration.cpu)
   }
 
   /// KVM's part of the machine; nil where it has none.
@@ -130,6 +130,19 @@ struct MachineBuilder {
       throw MachineError(
         "a desktop has 1 to \(MachineConfiguration.maximumProcessors) vCPUs,"
           + " not \(configuration.processors)")
+    }
+    if configuration.engine != .kvm {
+      do throws(CPUModel.Problem) {
+        try configuration.cpu.check("this engine") { place in
+          let leaf = HostCPUID.result(place.leaf, place.subleaf)
+          return switch place.register {
+          case .eax: leaf.eax
+          case .ebx: leaf.ebx
+          case .ecx: leaf.ecx
+          case .edx: leaf.edx
+          }
+        }
+      } catch { throw MachineError(error.description) }
     }
     guard configuration.irqchip == .split else {
       throw MachineError(

@@ -1,4 +1,5 @@
 import Display
+import KVMEngine
 import Storage
 
 /// Where the bytes of the first serial port go.
@@ -80,6 +81,8 @@ public struct MachineConfiguration: Sendable {
   public var firmware: FirmwareKind = .builtin
   public var engine: EngineKind = .kvm
   public var irqchip: IrqchipKind = .split
+  /// Which processors the guest sees.
+  public var cpu: CPUModel = .host
   public var onTripleFault: TripleFaultPolicy = .reset
   /// The snapshot that the machine goes on from, by its path; nil to power on.
   public var restore: String?

@@ -32,6 +32,8 @@ struct MachineParts: Sendable {
   let disk: DiskBIOS
   let chipset: Chipset
   let firmware: Firmware
+  /// What processors the guest sees.
+  let model: CPUModel
 }
 
 extension MachineParts {
@@ -47,7 +49,7 @@ extension MachineParts {
       return processor
     }
     return try KVMProcessor(
-      hypervisor, index: index, processors: count, ports: ports, memory: space)
+      hypervisor, index: index, processors: count, model: model, ports: ports, memory: space)
   }
 
   /// Gives a processor in software its place and its local APIC.
@@ -55,9 +57,12 @@ extension MachineParts {
   private func wire(
     _ processor: InterpretedProcessor, _ index: Int, of count: Int
   ) -> InterpretedProcessor {
-    processor.cpuid = { leaf, subleaf in
-      GuestTopology(index: index, count: count).applied(
+    processor.cpuid = { [model] leaf, subleaf in
+      var result = GuestTopology(index: index, count: count).applied(
         to: HostCPUID.result(leaf, subleaf), leaf: leaf, subleaf: subleaf)
+      model.apply(
+        leaf: leaf, subleaf: subleaf, &result.eax, &result.ebx, &result.ecx, &result.edx)
+      return result
     }
     processor.hasSiblings = count > 1
     processor.localAPIC = LocalAPIC(

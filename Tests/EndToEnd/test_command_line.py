@@ -519,9 +519,43 @@ def test_the_serial_port_goes_where_it_is_told(desktops, boot_sector, folder):
 
 @pytest.mark.without_kvm
 @pytest.mark.parametrize("arguments", [
-    ("text",), ("screenshot", "x.png"), ("type", "x"), ("key", "a"), ("reset",), ("stop",)], ids=str)
+    ("text",), ("screenshot", "x.png"), ("type", "x"), ("key", "a"), ("reset",), ("powerdown",),
+    ("stop",)], ids=str)
 def test_a_command_without_a_desktop_says_so(porthole, arguments):
     assert "no desktop runs" in porthole.refused(*arguments)
+
+
+@pytest.mark.without_kvm
+def test_the_power_button_asks_the_guest(desktops, porthole, boot_sector, folder):
+    software = ("--engine", "software", "--vnc", "none")
+    serial = os.path.join(folder, "serial")
+    desktop = desktops("--guest", "button", "--serial", f"file:{serial}", *software)
+    until(lambda: os.path.exists(serial) and "ready" in open(serial).read(), 10, "the guest")
+    desktop.run("powerdown")
+    assert desktop.ended() == 0
+    assert open(serial).read().split() == ["ready", "pressed"]
+    # One that listens, and then does nothing, is switched off when its time is over.
+    idle = desktops(boot_sector(bytes.fromhex("b0f1e6b2" "ba0206" "b80001" "ef" "faf4")), *software)
+    time.sleep(1)
+    result = porthole("powerdown", "--name", idle.name, "--timeout", "1")
+    assert result.returncode == 0 and "was not off after 1 s" in result.stderr
+    assert idle.ended() == 0
+    # One that does not listen runs on.
+    deaf = desktops("--guest", "pulse", *software)
+    assert "has not asked to be told" in porthole.refused("powerdown", "--name", deaf.name)
+    assert deaf.ask("status")[0]["status"]["pid"] == deaf.pid
+    assert "1 to 86400" in porthole.refused("powerdown", "--timeout", "0", status=64)
+
+
+@pytest.mark.without_kvm
+def test_mistakes_about_the_processor_are_sentences(porthole):
+    def refused(cpu, **options):
+        return porthole.refused(
+            "run", "--engine", "software", "--vnc", "none", "--cpu", cpu, **options)
+
+    assert "there are host, baseline, x86-64-v2" in refused("pentium", status=64)
+    assert "the nearest name is avx2" in refused("host,+avx22", status=64)
+    assert re.search(r"needs .*\bsvm\b.*, which this engine lacks", refused("host,+svm"))
 
 
 def test_control_clients_that_misbehave_hurt_nobody(desktops, folder):
@@ -577,8 +611,10 @@ def test_the_doctor_speaks_to_people_and_to_programs(porthole, doctor):
 @pytest.mark.without_kvm
 def test_help_names_every_command_once(porthole):
     text = porthole.good("--help")
-    for name in ("run", "screenshot", "text", "type", "key", "list", "reset", "stop", "guest", "doctor"):
+    for name in ("run", "screenshot", "text", "type", "key", "list", "reset", "powerdown",
+                 "stop", "guest", "doctor"):
         assert len(re.findall(rf"^  {name} ", text, re.M)) == 1, name
-    for name in ("run", "screenshot", "text", "type", "key", "list", "reset", "stop", "guest", "doctor"):
+    for name in ("run", "screenshot", "text", "type", "key", "list", "reset", "powerdown",
+                 "stop", "guest", "doctor"):
         assert porthole.good(name, "--help").startswith("OVERVIEW")
     assert re.match(r"porthole \d+\.\d+", porthole.good("--version"))

@@ -166,6 +166,15 @@ def reboots(serial):
 
 @pytest.mark.without_kvm
 @pytest.mark.limit(300)
+def test_kernel_sees_the_processor_that_was_asked_for(boot):
+    _, serial = boot("cloud-amd64", "amd64", "software", "--cpu", "x86-64-v2,+aes")
+    flags = serial.command("grep -m 1 ^flags /proc/cpuinfo").split()
+    assert {"lm", "sse4_2", "popcnt", "cx16", "aes", "x2apic"} <= set(flags)
+    assert not {"avx", "avx2", "xsave", "bmi1", "rdrand", "sha_ni"} & set(flags)
+
+
+@pytest.mark.without_kvm
+@pytest.mark.limit(300)
 @pytest.mark.parametrize("engine", ["software", "hybrid"])
 def test_poweroff_ends_the_kernel(boot, engine):
     desktop, serial = boot("cloud-amd64", "amd64", engine)

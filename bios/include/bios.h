@@ -59,6 +59,7 @@ struct bios_layout {
   uint16_t irq12;             // INT 74h: pointing device
   uint16_t irq13;             // INT 75h: coprocessor
   uint16_t irq14;             // INT 76h: hard disk
+  uint16_t directory32;       // the 32-bit service directory
 };
 extern const struct bios_layout bios_layout;
 

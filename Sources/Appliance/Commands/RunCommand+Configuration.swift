@@ -11,6 +11,7 @@ extension RunCommand {
     configuration.name = name
     if let memory { configuration.memoryBytes = memory }
     configuration.processors = cpus
+    configuration.cpu = cpu
     configuration.drives = try drives()
     configuration.builtInFloppy = try guest.map(BuiltInGuest.image)
     configuration.directBoot = KernelOptions.files(kernel: kernel, initrd: initrd, append: append)

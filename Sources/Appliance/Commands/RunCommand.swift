@@ -1,4 +1,5 @@
 import ArgumentParser
+import KVMEngine
 import Machine
 import Storage
 
@@ -28,6 +29,15 @@ struct RunCommand: ParsableCommand {
 
   @Option(name: .long, help: "Processors of the guest.")
   var cpus = 1
+
+  @Option(
+    name: .long,
+    help: """
+      The processors that the guest sees: host, baseline, x86-64-v2, x86-64-v3 or i686, and behind \
+      commas features to have or not, as x86-64-v3,+aes,-avx2. (default: host)
+      """,
+    transform: CPUOption.parse)
+  var cpu: CPUModel = .host
 
   @Option(name: .long, help: "The firmware that starts the guest.")
   var firmware: FirmwareKind = .builtin
@@ -120,10 +130,12 @@ struct RunCommand: ParsableCommand {
       throw ValidationError("--no-password and --password-file exclude each other")
     }
     try KernelOptions.check(kernel: kernel, initrd: initrd, append: append, guest: guest)
-    if restore != nil && (guest != nil || kernel != nil || memory != nil || !boot.isEmpty) {
+    if restore != nil
+      && (guest != nil || kernel != nil || memory != nil || !boot.isEmpty || cpu != .host)
+    {
       throw ValidationError(
-        "a snapshot brings its machine: --restore goes without --guest, --kernel, --memory and"
-          + " --boot")
+        "a snapshot brings its machine: --restore goes without --guest, --kernel, --memory,"
+          + " --boot and --cpu")
     }
     if guest != nil && !(media + floppy + disk + cdrom).isEmpty {
       throw ValidationError("--guest brings its own medium; give it or images, not both")

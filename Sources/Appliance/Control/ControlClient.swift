@@ -72,6 +72,18 @@ struct ControlClient {
     }
   }
 
+  /// Waits until no desktop of this name runs any more.
+  /// - Parameter seconds: how long at most.
+  /// - Returns: whether it is gone.
+  func isGone(within seconds: Int, from directory: RuntimeDirectory) throws -> Bool {
+    let deadline = Monitor.monotonic() &+ UInt64(clamping: seconds) &* 1_000_000_000
+    while try directory.runningNames().contains(name) {
+      guard Monitor.monotonic() < deadline else { return false }
+      usleep(50_000)
+    }
+    return true
+  }
+
   private var unintelligible: Complaint {
     Complaint("desktop \(name) gave an answer that this version of porthole does not understand")
   }

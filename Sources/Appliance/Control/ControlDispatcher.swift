@@ -49,6 +49,7 @@ struct ControlDispatcher: Sendable {
       answer.stops = request.stops ?? false
       try desktop.save(try neededPath(request.path), holds: answer.stops)
     case .reset: desktop.reset()
+    case .powerdown: try desktop.pressPowerButton()
     case .stop: answer.stops = true
     }
     return answer

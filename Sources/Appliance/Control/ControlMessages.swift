@@ -16,7 +16,7 @@ enum ControlProtocol {
 
 /// What a client can ask for.
 enum ControlMethod: String, CaseIterable, Sendable {
-  case status, screenshot, text, type, key, pause, resume, save, reset, stop
+  case status, screenshot, text, type, key, pause, resume, save, reset, powerdown, stop
 }
 
 /// One request: a line of JSON.

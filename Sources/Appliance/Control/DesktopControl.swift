@@ -21,6 +21,8 @@ protocol DesktopControl: Sendable {
   func save(_ path: String, holds: Bool) throws
   /// Pushes the reset button.
   func reset()
+  /// Presses the power button; throws where the guest does not listen to it.
+  func pressPowerButton() throws
   /// Pulls the plug: the desktop's process ends.
   func stop()
 }
@@ -57,5 +59,12 @@ struct LiveDesktop: DesktopControl {
   func resume() throws { try machine.resume() }
   func save(_ path: String, holds: Bool) throws { try machine.save(to: path, holds: holds) }
   func reset() { machine.reset() }
+  func pressPowerButton() throws {
+    guard machine.pressPowerButton() else {
+      throw Complaint(
+        "the guest has not asked to be told of its power button; porthole stop switches the desktop"
+          + " off at once")
+    }
+  }
   func stop() { machine.requestStop(.poweredOff) }
 }

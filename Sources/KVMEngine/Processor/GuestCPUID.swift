@@ -20,9 +20,14 @@ enum GuestCPUID {
   }
 
   static func leaves(
-    _ system: KVMSystem, index: Int, processors: Int
+    _ system: KVMSystem, index: Int, processors: Int, model: CPUModel
   ) throws(HostError) -> [kvm_cpuid_entry2] {
     var leaves = try system.supportedCPUID().filter { !hypervisorLeaves.contains($0.function) }
+    do throws(CPUModel.Problem) {
+      try model.check("this host's KVM") { value(of: $0, in: leaves) }
+    } catch {
+      throw HostError("give the guest its processor: \(error)")
+    }
     let hasDeadlineTimer = system.value(of: .tscDeadlineTimer) > 0
     for position in leaves.indices {
       switch leaves[position].function {
@@ -39,7 +44,25 @@ enum GuestCPUID {
       default: break
       }
     }
+    for position in leaves.indices {
+      var leaf = leaves[position]
+      model.apply(
+        leaf: leaf.function, subleaf: leaf.index, &leaf.eax, &leaf.ebx, &leaf.ecx, &leaf.edx)
+      leaves[position] = leaf
+    }
     leaves.append(signature)
     return leaves
+  }
+
+  private static func value(of place: CPUIDPlace, in leaves: [kvm_cpuid_entry2]) -> UInt32 {
+    guard
+      let leaf = leaves.first(where: { $0.function == place.leaf && $0.index == place.subleaf })
+    else { return 0 }
+    return switch place.register {
+    case .eax: leaf.eax
+    case .ebx: leaf.ebx
+    case .ecx: leaf.ecx
+    case .edx: leaf.edx
+    }
   }
 }

@@ -32,9 +32,12 @@ public final class KVMProcessor: Processor, @unchecked Sendable {
   public let index: Int
 
   /// Makes vCPU `index` of `machine`.
-  /// - Parameter processors: how many the machine has, for CPUID.
+  /// - Parameters:
+  ///   - processors: how many the machine has, for CPUID.
+  ///   - model: what CPUID tells of what the host has.
   public init(
-    _ machine: KVMVirtualMachine, index: Int, processors: Int, ports: PortBus, memory: AddressSpace
+    _ machine: KVMVirtualMachine, index: Int, processors: Int, model: CPUModel = .host,
+    ports: PortBus, memory: AddressSpace
   ) throws(HostError) {
     self.machine = machine
     self.index = index
@@ -51,7 +54,8 @@ public final class KVMProcessor: Processor, @unchecked Sendable {
     }
     shared = address.bindMemory(to: kvm_run.self, capacity: 1)
     canSyncRegisters = machine.system.value(of: .syncRegisters) & 3 == 3
-    let leaves = try GuestCPUID.leaves(machine.system, index: index, processors: processors)
+    let leaves = try GuestCPUID.leaves(
+      machine.system, index: index, processors: processors, model: model)
     let result = ckvm_set_cpuid(fd, leaves, UInt32(leaves.count))
     guard result >= 0 else { throw HostError("set the CPUID of vCPU \(index)", code: -result) }
     powerOn = try KVMProcessorState(reading: fd)

@@ -2,8 +2,8 @@ import KVMEngine
 
 /// INT 1Ah, AH=B1h: the PCI BIOS (PCI BIOS Specification 2.1, section 4), for real mode.
 ///
-/// There is no 32-bit entry, no special cycle and no interrupt routing table: those functions say
-/// that they are not supported.
+/// The 32-bit entry is code in the ROM. There is no special cycle, and interrupts are routed by the
+/// table in the ROM alone: those functions say that they are not supported.
 struct PCIBIOS {
   private let ports: FirmwarePorts
 

@@ -38,6 +38,8 @@ public enum ROMImage {
     tables.relocate(to: base)
     place.put(tables.pointer(base: base))
     place.put(tables.bytes)
+    place.put(ServiceDirectory.bytes(entry: UInt32(address) + UInt32(bios_layout.directory32)))
+    place.put(PCIRoutingTable.bytes)
     let inventory = SMBIOS.structures(
       processors: board.processors, memoryBytes: board.memoryBytes)
     let entryPointBytes: UInt32 = 32

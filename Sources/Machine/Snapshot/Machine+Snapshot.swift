@@ -105,6 +105,7 @@ extension Machine {
       drives: configuration.drives.map(SnapshotDescription.record),
       builtInFloppyBytes: floppy?.count, bootOrder: configuration.bootOrder,
       directBoot: configuration.directBoot, firmwareKind: configuration.firmware,
+      cpu: configuration.cpu.description,
       debugExit: configuration.debugExit,
       stopsOnTripleFault: configuration.onTripleFault == .stop,
       firmware: SnapshotDescription.firmwareMark,

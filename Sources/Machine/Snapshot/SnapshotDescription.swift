@@ -25,6 +25,8 @@ public struct SnapshotDescription: Codable, Equatable, Sendable {
   public var directBoot: DirectBootFiles?
   /// Which firmware started it.
   public var firmwareKind: FirmwareKind
+  /// Which processors the guest sees, as a user writes it.
+  public var cpu: String
   public var debugExit: Bool
   public var stopsOnTripleFault: Bool
   /// Of the firmware, whose services a guest may be in the middle of.
@@ -104,6 +106,9 @@ extension MachineConfiguration {
     bootOrder = description.bootOrder
     directBoot = description.directBoot
     firmware = description.firmwareKind
+    do throws(CPUModel.Problem) { cpu = try CPUModel(description.cpu) } catch {
+      throw SnapshotError("cannot go on from \(path): \(error)")
+    }
     debugExit = description.debugExit
     onTripleFault = description.stopsOnTripleFault ? .stop : .reset
   }

@@ -52,6 +52,15 @@ import Testing
     #expect(relative.reply.error?.code == .badRequest && !relative.stops)
   }
 
+  @Test func thePowerButtonIsPressedAndTheDesktopRunsOn() {
+    let desktop = FakeDesktop()
+    let answer = answer(#"{"v":1,"method":"powerdown"}"#, desktop)
+    #expect(answer.reply.error == nil && !answer.stops)
+    #expect(desktop.log == ["power button"])
+    let deaf = self.answer(#"{"v":1,"method":"powerdown"}"#, FakeDesktop(isGraphical: true))
+    #expect(deaf.reply.error?.message == "the guest does not listen")
+  }
+
   @Test func theDesktopStopsOnlyAfterTheReply() {
     let desktop = FakeDesktop()
     let answer = answer(#"{"v":1,"method":"stop"}"#, desktop)

@@ -35,6 +35,10 @@ final class FakeDesktop: DesktopControl {
   func resume() throws { note("resume") }
   func save(_ path: String, holds: Bool) throws { note("save \(path)\(holds ? " and hold" : "")") }
   func reset() { note("reset") }
+  func pressPowerButton() throws {
+    if isGraphical { throw Complaint("the guest does not listen") }
+    note("power button")
+  }
   func stop() { note("stop") }
 
   private func note(_ call: String) { calls.withLock { $0.append(call) } }

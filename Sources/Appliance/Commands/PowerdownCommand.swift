@@ -1,0 +1,38 @@
+import ArgumentParser
+
+/// `porthole powerdown`: the power button, and the plug for a system that takes too long.
+struct PowerdownCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "powerdown",
+    abstract: "Presses a running desktop's power button, so that its system shuts down.",
+    discussion: """
+      Returns when the desktop's process has gone. A guest that does not listen to the button runs \
+      on, and the command fails. One that listened and is not off in time is switched off, as by \
+      porthole stop.
+      """)
+
+  @OptionGroup var desktop: DesktopChoice
+
+  @Option(name: .long, help: "Seconds that the guest has.")
+  var timeout = 30
+
+  private static let longest = 86_400
+
+  func validate() throws {
+    guard 1...Self.longest ~= timeout else {
+      throw ValidationError("--timeout takes 1 to \(Self.longest) seconds, not \(timeout)")
+    }
+  }
+
+  func run() throws {
+    let client = try desktop.connect()
+    try client.call(.powerdown)
+    let directory = try RuntimeDirectory.locate()
+    if try client.isGone(within: timeout, from: directory) { return }
+    Console.error(
+      "porthole: \(client.name): the guest was not off after \(timeout) s; it is switched off")
+    let plug = try ControlClient(client.name, in: directory)
+    try plug.call(.stop)
+    try plug.waitForEnd()
+  }
+}
