@@ -249,6 +249,31 @@ def measure_mixes(kind, binary, image, runs):
             for mode in MODES for mix in MIXES}
 
 
+LATENCIES = {"message-awake": "interrupt to a processor that runs",
+             "message-asleep": "interrupt to a processor that sleeps",
+             "timer": "interrupt of the local APIC's timer, beyond its time"}
+
+
+def latency_rows(binary, image):
+    """Microseconds that interrupts take, by engine and interrupt controllers: the median of 200, as
+    the guest itself measures them."""
+    places = [("software", "user"), ("hybrid", "user"), ("kvm", "split"), ("kvm", "user"),
+              ("kvm", "kernel")]
+    rows = []
+    for engine, irqchip in places if os.access("/dev/kvm", os.R_OK | os.W_OK) else places[:1]:
+        output = subprocess.run(
+            [binary, "run", "--floppy", image, "--engine", engine, "--irqchip", irqchip, "--cpus", "2",
+             "--vnc", "none", "--serial", "stdio", "--debug-exit", "--name", f"bench-{os.getpid()}"],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120).stdout
+        found = {line.split()[0]: line.split()[1:] for line in output.splitlines() if line.strip()}
+        if "done" not in found:
+            raise RuntimeError(f"{engine} {irqchip}: the latencies did not end: {output!r}")
+        rows += [{"row": f"{text}, {engine} {irqchip}", "unit": "us",
+                  "porthole": int(found[name][0]) / 1000, "qemu": None}
+                 for name, text in LATENCIES.items()]
+    return rows
+
+
 BUILDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../Tests/EndToEnd/media/build.py")
 
 
@@ -374,7 +399,7 @@ def exit_rows(program):
 
 def write_images(porthole, folder):
     images = {}
-    for name in ("firstlight", "echo", "pulse", "mixes", "diskbench"):
+    for name in ("firstlight", "echo", "pulse", "mixes", "diskbench", "latency"):
         images[name] = os.path.join(folder, f"{name}.img")
         subprocess.run([porthole, "guest", name, "--write", images[name]], check=True)
     # QEMU tells a diskette by its size.
@@ -427,9 +452,11 @@ def main():
         for kind, binary, rows in (("porthole", arguments.porthole, ours), ("qemu", qemu, theirs)):
             if binary:
                 rows |= measure_disk(kind, binary, images["diskbench"], folder, runs)
+        latencies = latency_rows(arguments.porthole, images["latency"])
     rows = [{"row": name, "unit": unit, "porthole": value,
              "qemu": theirs[name][1] if name in theirs else None}
             for name, (unit, value) in ours.items()]
+    rows += latencies
     if arguments.exits:
         rows += [{"row": row["row"], "unit": row["unit"], "porthole": row["value"], "qemu": None}
                  for row in exit_rows(arguments.exits)]

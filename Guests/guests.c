@@ -20,6 +20,7 @@
   each(firstlight, "a boot sector that draws one 1024x768 picture and halts") \
   each(echo, "a boot sector that repaints a 320x200 block at every key") \
   each(mixes, "measures instructions a second, by kind and by mode") \
+  each(latency, "measures how long interrupts take") \
   each(button, "switches the machine off when its power button is pressed") \
   each(pulse, "a boot sector that repaints a line once a second and says so on the serial port")
 

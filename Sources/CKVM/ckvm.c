@@ -9,6 +9,9 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <linux/futex.h>
+#include <stddef.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -39,6 +42,8 @@ static const unsigned long requests[CKVM_REQUEST_COUNT] = {
     [CKVM_SET_GSI_ROUTING] = KVM_SET_GSI_ROUTING,
     [CKVM_SIGNAL_MSI] = KVM_SIGNAL_MSI,
     [CKVM_IRQ_LINE] = KVM_IRQ_LINE,
+    [CKVM_GET_IRQCHIP] = KVM_GET_IRQCHIP,
+    [CKVM_SET_IRQCHIP] = KVM_SET_IRQCHIP,
     [CKVM_RUN] = KVM_RUN,
     [CKVM_GET_REGS] = KVM_GET_REGS,
     [CKVM_SET_REGS] = KVM_SET_REGS,
@@ -210,6 +215,36 @@ const char *ckvm_error_text(int code) {
   return text ? text : "unknown error";
 }
 
+static void add_chip_route(struct kvm_irq_routing *table, uint32_t wire, uint32_t chip,
+                           uint32_t pin) {
+  struct kvm_irq_routing_entry *entry = &table->entries[table->nr++];
+  entry->gsi = wire;
+  entry->type = KVM_IRQ_ROUTING_IRQCHIP;
+  entry->u.irqchip.irqchip = chip;
+  entry->u.irqchip.pin = pin;
+}
+
+int ckvm_set_chip_routes(int vm) {
+  enum { wires = 24, most = 40 };
+  struct kvm_irq_routing *table =
+      calloc(1, sizeof *table + most * sizeof(struct kvm_irq_routing_entry));
+  if (!table) return -ENOMEM;
+  for (uint32_t wire = 0; wire < wires; wire++) {
+    if (wire == 2) continue;
+    if (wire < 8) add_chip_route(table, wire, KVM_IRQCHIP_PIC_MASTER, wire);
+    if (wire >= 8 && wire < 16) add_chip_route(table, wire, KVM_IRQCHIP_PIC_SLAVE, wire - 8);
+    add_chip_route(table, wire, KVM_IRQCHIP_IOAPIC, wire == 0 ? 2 : wire);
+  }
+  int result = ckvm_ioctl_pointer(vm, KVM_SET_GSI_ROUTING, table);
+  free(table);
+  return result;
+}
+
+int ckvm_irq_line(int vm, uint32_t wire, bool level) {
+  struct kvm_irq_level line = {.irq = wire, .level = level};
+  return ckvm_ioctl_pointer(vm, KVM_IRQ_LINE, &line);
+}
+
 int ckvm_set_msi_routes(int vm, const struct ckvm_msi_route *routes, uint32_t count) {
   struct kvm_irq_routing *table =
       calloc(1, sizeof *table + count * sizeof(struct kvm_irq_routing_entry));
@@ -298,4 +333,13 @@ int ckvm_has_virtualization(void) {
   unsigned a, b, c, d;
   if (__get_cpuid(1, &a, &b, &c, &d) && (c & 1u << 5)) return 1;
   return __get_cpuid(0x80000001, &a, &b, &c, &d) && (c & 1u << 2);
+}
+
+void ckvm_sleep(struct kvm_run *run) {
+  // The word begins with the request for an interrupt window; the exit flag is its second byte.
+  _Static_assert(offsetof(struct kvm_run, immediate_exit) == 1, "the exit flag is in the word");
+  uint32_t *word = (uint32_t *)run;
+  uint32_t seen = __atomic_load_n(word, __ATOMIC_SEQ_CST);
+  if (__atomic_load_n(&run->immediate_exit, __ATOMIC_SEQ_CST)) return;
+  syscall(SYS_futex, word, FUTEX_WAIT, seen & ~0xFF00u, NULL, NULL, 0);
 }

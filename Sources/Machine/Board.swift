@@ -96,7 +96,9 @@ package final class Board {
 
   /// Takes what waits for the processors, as they do when they are interrupted.
   package func acknowledge() {
-    if parts.pic.interruptPending { _ = parts.pic.acknowledge() }
+    if let external = parts.interrupts.external, external.interruptPending {
+      _ = external.acknowledge()
+    }
     for local in parts.apicBus.localAPICs {
       _ = local.nextInterrupt()
       _ = local.takeNMI()

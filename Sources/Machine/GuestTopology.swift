@@ -1,4 +1,5 @@
 import Interpreter
+import KVMEngine
 
 /// What CPUID tells a guest of how many processors there are and which one asks: all of them cores
 /// of one package, without threads (Intel SDM vol. 2A, CPUID leaves 1, 4, 0Bh; AMD APM vol. 3,
@@ -40,6 +41,18 @@ struct GuestTopology {
     default: break
     }
     return result
+  }
+
+  /// What a processor in software has in a register of a leaf.
+  func offers(_ place: CPUIDPlace) -> UInt32 {
+    let leaf = applied(
+      to: HostCPUID.result(place.leaf, place.subleaf), leaf: place.leaf, subleaf: place.subleaf)
+    return switch place.register {
+    case .eax: leaf.eax
+    case .ebx: leaf.ebx
+    case .ecx: leaf.ecx
+    case .edx: leaf.edx
+    }
   }
 
   /// Leaf 0Bh: a level of one thread, a level of all cores, and the end.

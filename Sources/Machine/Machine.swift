@@ -49,7 +49,7 @@ public final class Machine: @unchecked Sendable {
       processors.append(
         VirtualCPU(
           index: index, processor: processor, gate: parts.control.gate, owner: self,
-          externalInterrupts: index == 0 ? parts.pic : nil,
+          externalInterrupts: index == 0 ? parts.interrupts.external : nil,
           clock: index == 0 ? parts.clock : nil))
     }
     parts.control.attach(processors)
@@ -188,7 +188,7 @@ extension Machine: VirtualCPUOwner {
     if call.systemChanged { processor.setSystemRegisters(call.system) }
   }
 
-  public func endOfInterrupt(vector: UInt8) { parts.ioapic.endOfInterrupt(vector: vector) }
+  public func endOfInterrupt(vector: UInt8) { parts.interrupts.endOfInterrupt(vector) }
 
   public func processorStopped(_ index: Int, because exit: ProcessorExit) {
     switch exit {

@@ -21,7 +21,8 @@ extension MachineBuilder {
 
   /// PCI bus 0 with its bridges, the display adapter and the USB controller.
   func addChipset(
-    interrupts: ISAInterrupts, legacy: LegacyReplacement, pic: I8259Pair, shadow: ShadowMemory,
+    interrupts: ISAInterrupts, legacy: LegacyReplacement, elcr: any PortDevice,
+    shadow: ShadowMemory,
     video: VideoAdapter, space: AddressSpace, stock: StockFirmware?, storage: DiskControllers,
     tablet: USBTablet, message: @escaping @Sendable (MessageSignalledInterrupt) -> Void,
     control: MachineControl
@@ -56,7 +57,7 @@ extension MachineBuilder {
     try pci.attach(usb.function, slot: MemoryMap.usbSlot)
     return Chipset(
       pci: pci, isaBridge: isaBridge, powerFunction: powerFunction, disks: disks, power: power,
-      elcr: pic.elcr,
+      elcr: elcr,
       space: space,
       isOurs: stock == nil,
       devices: [pci, power, smbus] + pci.attached.map { $0.function } + [tablet, usb.controller])

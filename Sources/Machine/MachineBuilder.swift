@@ -34,18 +34,14 @@ struct MachineBuilder {
     let stock = try StockFirmware(configuration.firmware)
     let (memory, shadow) = try mapMemory(space, rom: stock?.rom)
     let messages = APICBus()
-    let pic = I8259Pair { [unowned control, unowned messages] raised in
-      messages.setExternalInterrupt(raised)
-      control.interruptWire(raised: raised)
-    }
-    let ioapic = makeIOAPIC(hypervisor, messages)
-    let interrupts = ISAInterrupts(pair: pic, ioapic: ioapic)
-    try ports.register(pic.master, at: MemoryMap.pic1)
-    try ports.register(pic.slave, at: MemoryMap.pic2)
-    try ports.register(pic.elcr, at: MemoryMap.elcr)
-    try bus.register(ioapic, at: MemoryMap.ioapic)
+    let chips = makeInterrupts(hypervisor, messages, control)
+    let interrupts = chips.wires
+    try ports.register(chips.master, at: MemoryMap.pic1)
+    try ports.register(chips.slave, at: MemoryMap.pic2)
+    try ports.register(chips.elcr, at: MemoryMap.elcr)
+    if let window = chips.window { try bus.register(window, at: MemoryMap.ioapic) }
 
-    var devices: [any Device] = [pic, ioapic]
+    var devices = chips.devices
     let legacy = LegacyReplacement(
       timer: interrupts.line(MemoryMap.timerIRQ), clock: interrupts.line(MemoryMap.rtcIRQ))
     let rtc = MC146818(
@@ -65,7 +61,8 @@ struct MachineBuilder {
     devices += storage.devices
     let tablet = USBTablet()
     let chipset = try addChipset(
-      interrupts: interrupts, legacy: legacy, pic: pic, shadow: shadow, video: video, space: space,
+      interrupts: interrupts, legacy: legacy, elcr: chips.elcr, shadow: shadow, video: video,
+      space: space,
       stock: stock, storage: storage, tablet: tablet,
       message: messageSender(hypervisor, messages), control: control)
     devices += try addControlPorts(memory: memory, control: control, pci: chipset.pci)
@@ -88,7 +85,7 @@ struct MachineBuilder {
     return MachineParts(
       clock: clock, ports: ports, space: space, hypervisor: hypervisor,
       hybrid: try configuration.engine == .hybrid ? makeHybrid(hypervisor) : nil, control: control,
-      memory: memory, pic: pic, ioapic: ioapic, apicBus: messages, rtc: rtc,
+      memory: memory, interrupts: chips, apicBus: messages, rtc: rtc,
       devices: devices + firmware.devices,
       video: video,
       videoMemory: videoMemory, serial: serial.backend,
@@ -99,7 +96,11 @@ struct MachineBuilder {
   /// KVM's part of the machine; nil where it has none.
   private func makeHypervisor() throws(HostError) -> KVMVirtualMachine? {
     switch configuration.engine {
-    case .kvm: try KVMVirtualMachine(KVMSystem())
+    case .kvm:
+      try KVMVirtualMachine(
+        KVMSystem(),
+        localAPICs: configuration.irqchip == .user
+          ? .none : configuration.irqchip == .kernel ? .kernelWithAll : .kernel)
     case .hybrid: try KVMVirtualMachine(KVMSystem(), localAPICs: .none)
     case .software: nil
     }
@@ -132,22 +133,12 @@ struct MachineBuilder {
           + " not \(configuration.processors)")
     }
     if configuration.engine != .kvm {
+      let topology = GuestTopology(index: 0, count: configuration.processors)
       do throws(CPUModel.Problem) {
-        try configuration.cpu.check("this engine") { place in
-          let leaf = HostCPUID.result(place.leaf, place.subleaf)
-          return switch place.register {
-          case .eax: leaf.eax
-          case .ebx: leaf.ebx
-          case .ecx: leaf.ecx
-          case .edx: leaf.edx
-          }
-        }
+        try configuration.cpu.check("this engine") { topology.offers($0) }
       } catch { throw MachineError(error.description) }
     }
-    guard configuration.irqchip == .split else {
-      throw MachineError(
-        "--irqchip \(configuration.irqchip.rawValue) is not supported by this version; use split")
-    }
+    try checkIrqchip()
   }
 
   private func openDrives() throws -> [Drive] {
@@ -211,31 +202,6 @@ struct MachineBuilder {
   }
 
   // MARK: Devices
-
-  /// The I/O APIC, in front of KVM's local APICs or of ours.
-  private func makeIOAPIC(_ hypervisor: KVMVirtualMachine?, _ messages: APICBus) -> IOAPIC {
-    let deliver = messageSender(hypervisor, messages)
-    guard let hypervisor, hypervisor.localAPICs == .kernel else {
-      let ioapic = IOAPIC(deliver: deliver, routesChanged: { _ in })
-      messages.connect { [unowned ioapic] in ioapic.endOfInterrupt(vector: $0) }
-      return ioapic
-    }
-    return IOAPIC(
-      deliver: deliver,
-      routesChanged: { [hypervisor] routes in
-        hypervisor.setInterruptRoutes(routes.map { $0.map { ($0.address, $0.data) } })
-      })
-  }
-
-  /// Who takes messages for the local APICs: KVM, or ours.
-  private func messageSender(
-    _ hypervisor: KVMVirtualMachine?, _ messages: APICBus
-  ) -> @Sendable (MessageSignalledInterrupt) -> Void {
-    guard let hypervisor, hypervisor.localAPICs == .kernel else {
-      return { [unowned messages] in messages.deliver($0) }
-    }
-    return { [hypervisor] in hypervisor.signal(address: $0.address, data: $0.data) }
-  }
 
   private func addTimers(
     _ interrupts: ISAInterrupts, _ legacy: LegacyReplacement

@@ -80,7 +80,8 @@ public struct MachineConfiguration: Sendable {
   public var serial: SerialTarget = .none
   public var firmware: FirmwareKind = .builtin
   public var engine: EngineKind = .kvm
-  public var irqchip: IrqchipKind = .split
+  /// Nil for what suits the engine: split under KVM, user elsewhere.
+  public var irqchip: IrqchipKind?
   /// Which processors the guest sees.
   public var cpu: CPUModel = .host
   public var onTripleFault: TripleFaultPolicy = .reset

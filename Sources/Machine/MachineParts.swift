@@ -16,8 +16,7 @@ struct MachineParts: Sendable {
   let hybrid: HybridMachine?
   let control: MachineControl
   let memory: MachineMemory
-  let pic: I8259Pair
-  let ioapic: IOAPIC
+  let interrupts: InterruptControllers
   /// Between the I/O APIC and the local APICs of processors in software; nobody is on it where KVM
   /// has them.
   let apicBus: APICBus
@@ -48,8 +47,15 @@ extension MachineParts {
       wire(processor.interpreter, index, of: count)
       return processor
     }
-    return try KVMProcessor(
+    let processor = try KVMProcessor(
       hypervisor, index: index, processors: count, model: model, ports: ports, memory: space)
+    guard hypervisor.localAPICs == .none else { return processor }
+    processor.localAPIC = LocalAPIC(
+      identifier: UInt32(index), isBootstrap: index == 0, clock: clock,
+      timestampCounter: .init(
+        frequency: GuestTimestampCounter.frequency, read: { HostTimestamp.now() }),
+      bus: apicBus)
+    return processor
   }
 
   /// Gives a processor in software its place and its local APIC.

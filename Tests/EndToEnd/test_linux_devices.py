@@ -197,6 +197,51 @@ def log_has_no_complaints(serial):
     assert "ACPI: Interpreter enabled" in log and "smp: Brought up 1 node, 2 CPUs" in log
 
 
+@pytest.mark.without_kvm
+@pytest.mark.limit(300)
+def test_stock_kernel_has_the_pointer_where_the_viewer_has_it_and_hears_the_power_button(machine):
+    desktop, serial = machine("amd64", None)
+
+    def number(name):
+        path = serial.command(f"grep -l '{name}' /sys/class/input/event*/device/name")
+        return int(re.search(r"event(\d+)/", path).group(1))
+
+    def interrupts():
+        return re.search(r"(?m)^.*xhci_hcd.*$", serial.command("cat /proc/interrupts")).group()
+
+    tablet = number("Porthole Tablet")
+    assert "MSI" in interrupts()
+    serial.command(f"(timeout 8 cat /dev/input/event{tablet} > /tmp/event{tablet} &); sleep 1")
+    still = interrupts()
+    width, height = desktop.picture().size
+    places = [(0, 0), (width - 1, height - 1), (width // 3, height // 2)]
+    with RFB(desktop.host, desktop.port, desktop.password) as viewer:
+        for x, y in places:
+            viewer.pointer(x, y)
+            time.sleep(0.2)
+        viewer.pointer(*places[-1], buttons=1)
+        time.sleep(0.2)
+        viewer.pointer(*places[-1])
+        time.sleep(0.5)
+        assert interrupts() != still
+        still = interrupts()
+        time.sleep(1)
+        assert interrupts() == still
+    serial.command("sleep 6")
+    heard = events(serial, tablet)
+    # A value that stays the same is not told again: the first place is where the tablet begins.
+    for axis, wanted in ((0, [x * 32767 // (width - 1) for x, _ in places]),
+                         (1, [y * 32767 // (height - 1) for _, y in places])):
+        assert [value for kind, code, value in heard if (kind, code) == (EV_ABS, axis)] in (
+            wanted, wanted[1:])
+    assert [value for kind, code, value in heard if (kind, code) == (EV_KEY, BTN_LEFT)] == [1, 0]
+
+    button = number("Power Button")
+    serial.command(f"(head -c 24 /dev/input/event{button} > /dev/null; poweroff -f) & sleep 1")
+    desktop.run("powerdown", timeout=40)
+    assert desktop.ended(30) == 0
+
+
 # ---- A disk that boots by itself -----------------------------------------------------------------
 
 

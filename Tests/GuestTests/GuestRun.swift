@@ -96,13 +96,16 @@ final class GuestRun: @unchecked Sendable {
   }
 
   /// Goes on with a saved guest under `engine`, and takes the file away.
-  convenience init(_ saved: Saved, engine: EngineKind) throws {
+  convenience init(
+    _ saved: Saved, engine: EngineKind, irqchip: IrqchipKind? = nil
+  ) throws {
     let restored = try MachineConfiguration(restoring: saved.path)
     try self.init(saved.name, limit: saved.limit) { configuration in
       let serial = configuration.serial
       configuration = restored
       configuration.serial = serial
       configuration.engine = engine
+      configuration.irqchip = irqchip
     }
     before = saved.frame
     unlink(saved.path)

@@ -112,8 +112,13 @@ struct RunCommand: ParsableCommand {
       """)
   var engine: EngineKind?
 
-  @Option(name: .long, help: "Where the interrupt controllers live.")
-  var irqchip: IrqchipKind = .split
+  @Option(
+    name: .long,
+    help: """
+      Where the interrupt controllers live: split (local APICs in KVM, the rest in porthole), user \
+      (all in porthole) or kernel (all in KVM). (default: split where KVM runs the guest, else user)
+      """)
+  var irqchip: IrqchipKind?
 
   @Option(name: .long, help: "What a triple fault does.")
   var onTripleFault: TripleFaultPolicy = .reset

@@ -31,6 +31,8 @@ enum ckvm_request {
   CKVM_SET_GSI_ROUTING,
   CKVM_SIGNAL_MSI,
   CKVM_IRQ_LINE,
+  CKVM_GET_IRQCHIP,
+  CKVM_SET_IRQCHIP,
   CKVM_RUN,
   CKVM_GET_REGS,
   CKVM_SET_REGS,
@@ -107,6 +109,9 @@ void ckvm_set_exit_flag(uint8_t *flag);
 static inline uint8_t *ckvm_exit_flag(struct kvm_run *run) { return &run->immediate_exit; }
 // Whether the calling thread was kicked since it last asked, by anybody or by its timer.
 bool ckvm_take_kick(void);
+// Sleeps until a signal comes, or another thread changes the word at `run` and sends one. Returns at once
+// where an exit was asked for already.
+void ckvm_sleep(struct kvm_run *run);
 
 // A timer on CLOCK_MONOTONIC that kicks the calling thread. Returns its number or -errno.
 int ckvm_kick_timer_create(void);
@@ -152,6 +157,11 @@ struct ckvm_msi_route {
   uint32_t data;
   uint32_t used;
 };
+// Routes wires 0 to 15 to the kernel's 8259 pair and wires 0 to 23 to its I/O APIC: wire 0 to pin 2,
+// and wire 2 nowhere.
+int ckvm_set_chip_routes(int vm);
+// Drives wire `wire` of the kernel's interrupt controllers.
+int ckvm_irq_line(int vm, uint32_t wire, bool level);
 int ckvm_set_msi_routes(int vm, const struct ckvm_msi_route *routes, uint32_t count);
 
 // KVM_SET_MSRS with one register. Returns 0 or -errno; -EINVAL where the host refuses the register.

@@ -21,6 +21,8 @@ public final class KVMVirtualMachine: MemorySlots, Sendable {
   public enum LocalAPICs: Sendable {
     /// KVM, with every other interrupt controller left to us.
     case kernel
+    /// KVM, with the 8259 pair and the I/O APIC beside them.
+    case kernelWithAll
     /// Nobody in KVM: the engine has its own.
     case none
   }
@@ -40,6 +42,12 @@ public final class KVMVirtualMachine: MemorySlots, Sendable {
     try check(
       ckvm_ioctl_pointer(fd, ckvm_request_number(CKVM_SET_IDENTITY_MAP_ADDR), &identity),
       "set KVM's identity map address")
+    if localAPICs == .kernelWithAll {
+      try check(
+        ckvm_ioctl(fd, ckvm_request_number(CKVM_CREATE_IRQCHIP), 0),
+        "make KVM's interrupt controllers")
+      try check(ckvm_set_chip_routes(fd), "wire KVM's interrupt controllers")
+    }
     guard localAPICs == .kernel else { return }
     try check(
       ckvm_enable_capability(

@@ -4,16 +4,23 @@
 /// IRQ 0 is pin 2 of the I/O APIC, as the interrupt source override of the MADT tells the guest;
 /// IRQ 2 is the cascade of the 8259 pair and has no wire.
 public final class ISAInterrupts: InterruptSink {
-  private let pair: I8259Pair
-  private let ioapic: IOAPIC
-
-  public init(pair: I8259Pair, ioapic: IOAPIC) {
-    self.pair = pair
-    self.ioapic = ioapic
+  private enum Controllers {
+    case own(I8259Pair, IOAPIC)
+    case kernel(KVMInterruptControllers)
   }
+  private let controllers: Controllers
+
+  public init(pair: I8259Pair, ioapic: IOAPIC) { controllers = .own(pair, ioapic) }
+
+  /// The wires end at KVM's controllers.
+  public init(_ controllers: KVMInterruptControllers) { self.controllers = .kernel(controllers) }
 
   public func setLine(_ number: Int, asserted: Bool) {
     guard number != 2 else { return }
+    guard case .own(let pair, let ioapic) = controllers else {
+      if case .kernel(let all) = controllers { all.setLine(number, asserted: asserted) }
+      return
+    }
     if number < 16 { pair.setLine(number, asserted: asserted) }
     ioapic.setLine(number == 0 ? 2 : number, asserted: asserted)
   }

@@ -6,6 +6,7 @@ enum GuestCPUID {
   /// Hypervisor leaves: left out, since hypercalls hang on nested hosts and no guest needs them.
   private static let hypervisorLeaves: ClosedRange<UInt32> = 0x4000_0000...0x4FFF_FFFF
   private static let tscDeadline: UInt32 = 1 << 24
+  private static let x2APIC: UInt32 = 1 << 21
   private static let hyperThreading: UInt32 = 1 << 28
 
   /// The one hypervisor leaf there is: nothing but a name, "PortholeVMM".
@@ -20,7 +21,7 @@ enum GuestCPUID {
   }
 
   static func leaves(
-    _ system: KVMSystem, index: Int, processors: Int, model: CPUModel
+    _ system: KVMSystem, index: Int, processors: Int, model: CPUModel, hasLocalAPIC: Bool
   ) throws(HostError) -> [kvm_cpuid_entry2] {
     var leaves = try system.supportedCPUID().filter { !hypervisorLeaves.contains($0.function) }
     do throws(CPUModel.Problem) {
@@ -28,13 +29,15 @@ enum GuestCPUID {
     } catch {
       throw HostError("give the guest its processor: \(error)")
     }
-    let hasDeadlineTimer = system.value(of: .tscDeadlineTimer) > 0
+    let hasDeadlineTimer = hasLocalAPIC && system.value(of: .tscDeadlineTimer) > 0
     for position in leaves.indices {
       switch leaves[position].function {
       case 1:
         let low = leaves[position].ebx & 0x0000_FFFF
         leaves[position].ebx = low | UInt32(processors & 0xFF) << 16 | UInt32(index & 0xFF) << 24
         if hasDeadlineTimer { leaves[position].ecx |= tscDeadline }
+        // MSRs of the local APIC are not for us to serve.
+        if !hasLocalAPIC { leaves[position].ecx &= ~(tscDeadline | x2APIC) }
         if processors > 1 {
           leaves[position].edx |= hyperThreading
         } else {

@@ -14,9 +14,14 @@ extension KVMProcessor {
     settle()
     var state = ProcessorState()
     var runState = kvm_mp_state()
-    // First: KVM takes INIT and start-up messages that wait before it answers.
-    try get(CKVM_GET_MP_STATE, &runState)
-    state.activity = Self.activity(runState)
+    if let local {
+      state.activity =
+        local.isWaitingForStartup ? .waitingForStartup : local.isHalted ? .halted : .running
+    } else {
+      // First: KVM takes INIT and start-up messages that wait before it answers.
+      try get(CKVM_GET_MP_STATE, &runState)
+      state.activity = Self.activity(runState)
+    }
     state.registers = registers()
     state.system = systemRegisters()
     for index in ProcessorState.carriedRegisters {
@@ -29,14 +34,10 @@ extension KVMProcessor {
     state.debug = try debugRegisters()
     var events = kvm_vcpu_events()
     try get(CKVM_GET_VCPU_EVENTS, &events)
-    let local = try localAPIC(
-      LocalAPICState.Surroundings(
-        identifier: UInt32(index), isBootstrap: index == 0, base: state.system.apicBase,
-        tscDeadline: readMSR(MSR.deadline), nmiPending: events.nmi.pending != 0,
-        waitsForStartup: state.activity == .waitingForStartup), now: now)
-    state.localAPIC = local
+    let chip = try localAPIC(state, events, now: now)
+    state.localAPIC = chip
     state.events = Self.events(events)
-    if state.events.delivery == nil, holdsInterrupt(events, local) {
+    if state.events.delivery == nil, holdsInterrupt(events, chip) {
       state.events.delivery = .interrupt(vector: lastInjected, isSoftware: false)
     }
     return state
@@ -57,25 +58,45 @@ extension KVMProcessor {
     try state.check()
     settle()
     lastInjected = 0
-    let local =
+    let chip =
       state.localAPIC ?? LocalAPICState(identifier: UInt32(index), isBootstrap: index == 0)
-    if let problem = local.problem(identifier: UInt32(index), isBootstrap: index == 0) {
+    if let problem = chip.problem(identifier: UInt32(index), isBootstrap: index == 0) {
       throw ProcessorStateError("the local APIC's state is damaged: \(problem)")
     }
-    try set(CKVM_SET_MP_STATE, Self.runState(state.activity))
+    if local == nil { try set(CKVM_SET_MP_STATE, Self.runState(state.activity)) }
     var system = state.system
-    system.apicBase = local.base
-    system.cr8 = UInt64(local.taskPriority >> 4)
+    system.apicBase = chip.base
+    system.cr8 = UInt64(chip.taskPriority >> 4)
     setSystemRegisters(system)
     setRegisters(state.registers)
     try setVectors(state.vectors)
     try setDebugRegisters(state.debug)
     let moved = moveTimestamp(to: state.timestampOffset)
-    var page = local.page(now: now)
-    try setBytes(CKVM_SET_LAPIC, &page, "its local APIC")
-    try setModelRegisters(state, deadline: local.tscDeadline, moved: moved)
-    try set(CKVM_SET_VCPU_EVENTS, Self.events(state.events, nmiPending: local.nmiPending))
+    if let local {
+      try restore(local.chip, chip, state.activity)
+    } else {
+      var page = chip.page(now: now)
+      try setBytes(CKVM_SET_LAPIC, &page, "its local APIC")
+    }
+    try setModelRegisters(state, deadline: chip.tscDeadline, moved: moved)
+    let nmiPending = local == nil && chip.nmiPending
+    try set(CKVM_SET_VCPU_EVENTS, Self.events(state.events, nmiPending: nmiPending))
     try checkTaken(state)
+    lookAgain()
+  }
+
+  /// Gives a local APIC of ours its state.
+  private func restore(
+    _ chip: LocalAPIC, _ saved: LocalAPICState, _ activity: ProcessorState.Activity
+  ) throws(ProcessorStateError) {
+    do throws(RestoreError) {
+      try chip.restore(saved)
+    } catch {
+      throw ProcessorStateError("the local APIC's state is damaged: \(error.problem)")
+    }
+    local?.reset()
+    local?.isWaitingForStartup = activity == .waitingForStartup
+    local?.isHalted = activity == .halted
   }
 
   public func moveTimestamp(by distance: UInt64) {
@@ -188,9 +209,15 @@ extension KVMProcessor {
     try set(CKVM_SET_DEBUGREGS, registers)
   }
 
+  /// The local APIC, ours or KVM's, of a vCPU in `state` so far.
   private func localAPIC(
-    _ around: LocalAPICState.Surroundings, now: UInt64
+    _ state: ProcessorState, _ events: kvm_vcpu_events, now: UInt64
   ) throws(ProcessorStateError) -> LocalAPICState {
+    if let local { return local.chip.save() }
+    let around = LocalAPICState.Surroundings(
+      identifier: UInt32(index), isBootstrap: index == 0, base: state.system.apicBase,
+      tscDeadline: readMSR(MSR.deadline), nmiPending: events.nmi.pending != 0,
+      waitsForStartup: state.activity == .waitingForStartup)
     var page = [UInt8](repeating: 0, count: LocalAPICState.pageBytes)
     try getBytes(CKVM_GET_LAPIC, &page)
     return LocalAPICState(page: page, around, now: now)

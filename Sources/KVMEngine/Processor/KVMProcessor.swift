@@ -10,15 +10,18 @@ public final class KVMProcessor: Processor, @unchecked Sendable {
   // SAFETY: everything but `requestExit` is confined to the vCPU's thread. `shared` maps
   // `sharedBytes` bytes from init to deinit. `thread` is written before `insideRun` is first true,
   // and read only while it is.
-  private let machine: KVMVirtualMachine
+  let machine: KVMVirtualMachine
   let descriptor: Descriptor
   let shared: UnsafeMutablePointer<kvm_run>
   private let sharedBytes: Int
   private let ports: PortBus
   private let memory: AddressSpace
-  private let insideRun = Atomic<Bool>(false)
+  let insideRun = Atomic<Bool>(false)
   private var thread = pthread_self()
   private let powerOn: KVMProcessorState
+  /// What KVM leaves to us where it has no local APICs.
+  var local: LocalInterrupts?
+  private var wantsWindow = false
   private let runRequest = ckvm_request_number(CKVM_RUN)
   private let canSyncRegisters: Bool
   /// How many more exits registers are kept in the shared page. They cost a little on every exit
@@ -55,10 +58,12 @@ public final class KVMProcessor: Processor, @unchecked Sendable {
     shared = address.bindMemory(to: kvm_run.self, capacity: 1)
     canSyncRegisters = machine.system.value(of: .syncRegisters) & 3 == 3
     let leaves = try GuestCPUID.leaves(
-      machine.system, index: index, processors: processors, model: model)
+      machine.system, index: index, processors: processors, model: model,
+      hasLocalAPIC: machine.localAPICs != .none)
     let result = ckvm_set_cpuid(fd, leaves, UInt32(leaves.count))
     guard result >= 0 else { throw HostError("set the CPUID of vCPU \(index)", code: -result) }
-    powerOn = try KVMProcessorState(reading: fd)
+    powerOn = try KVMProcessorState(
+      reading: fd, hasLocalAPIC: machine.localAPICs != .none)
   }
 
   deinit { munmap(shared, sharedBytes) }
@@ -78,15 +83,24 @@ public final class KVMProcessor: Processor, @unchecked Sendable {
 
   public func run() -> ProcessorExit {
     if syncedExits > 0 || areSynced { chooseSynced() }
+    if local != nil, !prepareEntry() {
+      insideRun.store(false, ordering: .relaxed)
+      return .kicked
+    }
     let result = ckvm_ioctl(descriptor.number, runRequest, 0)
     insideRun.store(false, ordering: .relaxed)
+    if local != nil { finishEntry() }
     guard result >= 0 else { return exit(forError: -result) }
     switch Int32(bitPattern: shared.pointee.exit_reason) {
     case KVM_EXIT_IO: return servePort()
     case KVM_EXIT_MMIO: return serveMemory()
     case KVM_EXIT_IRQ_WINDOW_OPEN: return .interruptWindow
     case KVM_EXIT_INTR: return .kicked
-    case KVM_EXIT_HLT: return .halted
+    case KVM_EXIT_HLT:
+      guard local != nil else { return .halted }
+      local?.isHalted = true
+      return .served
+    case KVM_EXIT_SET_TPR: return .served
     case KVM_EXIT_IOAPIC_EOI: return .endOfInterrupt(vector: ckvm_eoi_vector(shared))
     case KVM_EXIT_SHUTDOWN: return shutdownOrUnsupported()
     case KVM_EXIT_INTERNAL_ERROR: return internalError()
@@ -152,6 +166,9 @@ public final class KVMProcessor: Processor, @unchecked Sendable {
     let address = ckvm_mmio_address(shared)
     guard let data = ckvm_mmio_data(shared) else { return .served }
     let length = Int(ckvm_mmio_length(shared))
+    if let chip = local?.chip, address & ~0xFFF == chip.registerPage {
+      return serveLocalAPIC(chip, address & 0xFFF, data, length)
+    }
     if let width = AccessWidth(rawValue: UInt8(truncatingIfNeeded: length)) {
       if ckvm_mmio_is_write(shared) {
         memory.bus.write(address, width: width, value: Self.load(data, width))
@@ -160,6 +177,21 @@ public final class KVMProcessor: Processor, @unchecked Sendable {
       }
     } else {
       serveOddMemory(address, data, length: min(length, 8))
+    }
+    return .served
+  }
+
+  /// The page of the local APIC, where that is ours.
+  private func serveLocalAPIC(
+    _ chip: LocalAPIC, _ offset: UInt64, _ data: UnsafeMutableRawPointer, _ length: Int
+  ) -> ProcessorExit {
+    guard let width = AccessWidth(rawValue: UInt8(truncatingIfNeeded: length)) else {
+      return .served
+    }
+    if ckvm_mmio_is_write(shared) {
+      chip.writeMemory(offset, width: width, value: Self.load(data, width))
+    } else {
+      Self.store(chip.readMemory(offset, width: width), to: data, width)
     }
     return .served
   }
@@ -201,16 +233,27 @@ public final class KVMProcessor: Processor, @unchecked Sendable {
   // MARK: Interrupts
 
   public var canAcceptInterrupt: Bool {
+    isOpen && local?.chip.externalInterruptAllowed != false
+  }
+
+  /// Whether KVM takes a vector at this moment.
+  var isOpen: Bool {
     shared.pointee.if_flag != 0 && shared.pointee.ready_for_interrupt_injection != 0
+      && local?.hasVector != true
   }
 
   public var requestInterruptWindow: Bool {
-    get { shared.pointee.request_interrupt_window != 0 }
-    set { shared.pointee.request_interrupt_window = newValue ? 1 : 0 }
+    get { wantsWindow }
+    set {
+      wantsWindow = newValue
+      if local == nil { shared.pointee.request_interrupt_window = newValue ? 1 : 0 }
+    }
   }
 
   public func injectInterrupt(_ vector: UInt8) {
     lastInjected = vector
+    local?.hasVector = true
+    local?.isHalted = false
     var interrupt = kvm_interrupt(irq: UInt32(vector))
     _ = ckvm_ioctl_pointer(
       descriptor.number, ckvm_request_number(CKVM_INTERRUPT), &interrupt)
@@ -268,6 +311,8 @@ public final class KVMProcessor: Processor, @unchecked Sendable {
   public func reset() {
     settle()
     powerOn.write(to: descriptor.number)
+    local?.reset()
+    lookAgain()
   }
 
   /// Finishes what the last exit left open; registers are then in KVM alone.
@@ -277,6 +322,15 @@ public final class KVMProcessor: Processor, @unchecked Sendable {
     shared.pointee.kvm_dirty_regs = 0
     syncedExits = 0
     requestInterruptWindow = false
+    shared.pointee.request_interrupt_window = 0
+  }
+
+  /// Has KVM say whether it takes interrupts in the state that it was given, where that is for us to
+  /// know: a processor that sleeps has no exit that would tell.
+  func lookAgain() {
+    guard let local else { return }
+    shared.pointee.cr8 = UInt64(local.chip.taskPriorityClass)
+    completePendingAccess()
   }
 
   /// KVM finishes an IN or a device load on the next entry, over whatever registers were set before:

@@ -11,6 +11,8 @@ struct KVMProcessorState {
   private var debug = kvm_debugregs()
   private var fpu = kvm_fpu()
   private var extendedControl = kvm_xcrs()
+  /// Whether KVM has the local APIC, and with it what starts and stops the vCPU.
+  private let hasLocalAPIC: Bool
 
   /// MSRs that RESET# gives a known value (Intel SDM vol. 3, table 10-1): SYSENTER, SYSCALL, PAT.
   private static let resetMSRs: [(index: UInt32, value: UInt64)] = [
@@ -19,12 +21,15 @@ struct KVMProcessorState {
     (0x6E0, 0),
   ]
 
-  init(reading vcpu: Int32) throws(HostError) {
+  init(reading vcpu: Int32, hasLocalAPIC: Bool) throws(HostError) {
+    self.hasLocalAPIC = hasLocalAPIC
     try Self.get(vcpu, CKVM_GET_REGS, &regs)
     try Self.get(vcpu, CKVM_GET_SREGS, &sregs)
     try Self.get(vcpu, CKVM_GET_VCPU_EVENTS, &events)
-    try Self.get(vcpu, CKVM_GET_MP_STATE, &runState)
-    try Self.get(vcpu, CKVM_GET_LAPIC, &lapic)
+    if hasLocalAPIC {
+      try Self.get(vcpu, CKVM_GET_MP_STATE, &runState)
+      try Self.get(vcpu, CKVM_GET_LAPIC, &lapic)
+    }
     try Self.get(vcpu, CKVM_GET_DEBUGREGS, &debug)
     try Self.get(vcpu, CKVM_GET_FPU, &fpu)
     try Self.get(vcpu, CKVM_GET_XCRS, &extendedControl)
@@ -39,13 +44,13 @@ struct KVMProcessorState {
 
   /// Gives the vCPU this state. What a host refuses stays as it is.
   func write(to vcpu: Int32) {
-    set(vcpu, CKVM_SET_MP_STATE, runState)
+    if hasLocalAPIC { set(vcpu, CKVM_SET_MP_STATE, runState) }
     set(vcpu, CKVM_SET_SREGS, sregs)
     set(vcpu, CKVM_SET_REGS, regs)
     set(vcpu, CKVM_SET_XCRS, extendedControl)
     set(vcpu, CKVM_SET_FPU, fpu)
     set(vcpu, CKVM_SET_DEBUGREGS, debug)
-    set(vcpu, CKVM_SET_LAPIC, lapic)
+    if hasLocalAPIC { set(vcpu, CKVM_SET_LAPIC, lapic) }
     for register in Self.resetMSRs { _ = ckvm_set_msr(vcpu, register.index, register.value) }
     set(vcpu, CKVM_SET_VCPU_EVENTS, events)
   }
