@@ -9,6 +9,9 @@
 // What the host's code needs back: the stack pointer, under which the other registers are.
 __attribute__((visibility("hidden"))) uint64_t cn_host_stack;
 static cn_state *current;
+// The image to load and the host's own, and where to put what is found in the end.
+static uint8_t image[512] __attribute__((aligned(64))), own[512] __attribute__((aligned(64)));
+static void *result;
 // What flags are loaded from, and the place that is jumped to without a register.
 __attribute__((visibility("hidden"))) uint64_t cn_entry_flags, cn_entry_rip;
 
@@ -36,6 +39,18 @@ static const int order[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_R
                               REG_RSI, REG_RDI, REG_R8,  REG_R9,  REG_R10, REG_R11,
                               REG_R12, REG_R13, REG_R14, REG_R15};
 
+// The vector state as the code left it; the host goes on with its own.
+static void exchange_fpu(ucontext_t *context) {
+  uint8_t *frame = (uint8_t *)context->uc_mcontext.fpregs;
+  if (!result || !frame) return;
+  memcpy(result, frame, CN_FPU_BYTES);
+  memcpy(frame, own, CN_FPU_BYTES);
+  // Of an XSAVE frame: both legacy components are in it (arch/x86/include/uapi/asm/sigcontext.h).
+  uint32_t magic;
+  memcpy(&magic, frame + 464, sizeof magic);
+  if (magic == 0x46505853) frame[512] |= 3;
+}
+
 static void caught(int number, siginfo_t *info, void *context) {
   greg_t *r = ((ucontext_t *)context)->uc_mcontext.gregs;
   if (!current) {
@@ -49,6 +64,7 @@ static void caught(int number, siginfo_t *info, void *context) {
   current->vector = (uint64_t)r[REG_TRAPNO];
   current->error = (uint64_t)r[REG_ERR];
   current->address = (uint64_t)r[REG_CR2];
+  exchange_fpu(context);
   current = NULL;
   r[REG_RSP] = (greg_t)cn_host_stack;
   r[REG_RIP] = (greg_t)(uintptr_t)cn_exit;
@@ -86,8 +102,13 @@ bool cn_protect(void *memory, size_t bytes, int rights) {
   return mprotect(memory, bytes, rights ? PROT_READ : PROT_NONE) == 0;
 }
 
-void cn_run(cn_state *state) {
+void cn_run(cn_state *state, void *fpu) {
   if (!give_stack()) return;
+  result = fpu;
+  if (fpu) {
+    memcpy(image, fpu, CN_FPU_BYTES);
+    __asm__ volatile("fxsave64 %0\n\tfxrstor64 %1" : "=m"(own) : "m"(image));
+  }
   cn_entry_flags = (state->flags & 0xCD5) | 0x202;
   cn_entry_rip = state->rip;
   current = state;

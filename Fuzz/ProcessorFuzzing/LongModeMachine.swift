@@ -18,6 +18,7 @@ package final class LongModeMachine {
   private static let handlers: UInt64 = 0xB000
   private static let returner: UInt64 = 0xC000
   private static let stack: UInt64 = 0xE000
+  private static let imageAt: UInt64 = 0xF000
   private static let arenaAt: UInt64 = 0x20000
   private static let codeAt: UInt64 = 0x30000
   private static let codeSelector: UInt64 = 0x1B
@@ -39,6 +40,11 @@ package final class LongModeMachine {
   package var arena: UnsafeMutableRawBufferPointer {
     let start = ram.base + Int(Self.arenaAt)
     return UnsafeMutableRawBufferPointer(start: start, count: RandomCase.arenaBytes)
+  }
+
+  /// The FXSAVE image that a case begins with, and after it the one that it ends with.
+  package var image: UnsafeMutableRawBufferPointer {
+    UnsafeMutableRawBufferPointer(start: ram.base + Int(Self.imageAt), count: 512)
   }
 
   /// Runs `code` and tells how it ended; the registers are changed.
@@ -109,7 +115,8 @@ package final class LongModeMachine {
     }
     for vector in UInt64(0)..<32 {
       let handler = Self.handlers + vector * 16
-      space.write(handler, bytes: [0xF4])
+      // fxsave64 [image]; hlt
+      space.write(handler, bytes: [0x48, 0x0F, 0xAE, 0x04, 0x25, 0, 0xF0, 0, 0, 0xF4])
       // INT 3 and INTO may be called from ring 3.
       let rights: UInt64 = vector == 3 || vector == 4 ? 0xEE : 0x8E
       space.store(handler & 0xFFFF | 8 << 16 | rights << 40, at: Self.idt + vector * 16)
@@ -118,7 +125,9 @@ package final class LongModeMachine {
     space.store(Self.stack, at: Self.tss + 4)
     // No port is free.
     space.store(UInt16(0x68), at: Self.tss + 102)
-    space.write(Self.returner, bytes: [0x48, 0xCF])
+    // fxrstor64 [image]; iretq
+    space.write(Self.returner, bytes: [0x48, 0x0F, 0xAE, 0x0C, 0x25, 0, 0xF0, 0, 0, 0x48, 0xCF])
+    space.store(UInt32(0x1F80), at: Self.imageAt + 24)
   }
 
   private func enterLongMode() {

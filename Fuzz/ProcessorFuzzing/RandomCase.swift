@@ -7,6 +7,8 @@ package struct RandomCase: CustomStringConvertible {
   package var flags: UInt64 = 2
   /// Flags whose value after the code nobody knows.
   package var undefined: UInt64 = 0
+  /// The FXSAVE image that the case begins with; empty: it has nothing to do with that.
+  package var vectors: [UInt8] = []
 
   /// Where memory lies, on both sides: two pages for everything, one for reading, one that is absent.
   package static let arena: UInt64 = 0x2_4000_0000
@@ -22,7 +24,13 @@ package struct RandomCase: CustomStringConvertible {
     registers[4] = Self.stackTop + dice.below(16) * 8
     flags = dice.next() & Shape.arithmetic | 2
     if dice.once(in: 4) { flags |= 0x400 }
-    if dice.once(in: 3) {
+    if dice.once(in: 4) {
+      vectors = Self.vectors(&dice)
+      append(dice.pick(Shape.floating, or: Shape.all[0]), &dice)
+      for _ in 0..<dice.below(3) {
+        append(dice.pick(Shape.floatingChained, or: Shape.all[0]), &dice)
+      }
+    } else if dice.once(in: 3) {
       for _ in 0...dice.below(4) { append(dice.pick(Shape.chained, or: Shape.all[0]), &dice) }
     } else {
       append(dice.pick(Shape.all, or: Shape.all[0]), &dice)
@@ -106,7 +114,7 @@ package struct RandomCase: CustomStringConvertible {
     let low = (reg & 7) << 3
     guard usesMemory else {
       var rm = dice.byte() & 15
-      if rm == 4 { rm = 6 }
+      if rm == 4 && shape.setup != .float { rm = 6 }
       if rm > 7 { rex |= 1 }
       return [0xC0 | low | rm & 7]
     }
@@ -173,7 +181,7 @@ package struct RandomCase: CustomStringConvertible {
     _ shape: Shape, _ shiftCount: UInt8, size: UInt64, _ dice: inout Seeded
   ) {
     switch shape.setup {
-    case .none: break
+    case .none, .float: break
     case .count: registers[1] = dice.pick([0, 1, 2, 1 << 32, dice.next()], or: 1)
     case .string:
       registers[1] = dice.pick([0, 1, 2, dice.below(40)], or: 1)

@@ -32,7 +32,7 @@ struct Shape {
         opcode[0])
   }
 
-  enum Setup { case none, count, string, translate, divide, bitOffset, shift, stack, frame }
+  enum Setup { case none, float, count, string, translate, divide, bitOffset, shift, stack, frame }
 
   static let cf: UInt64 = 1
   static let pf: UInt64 = 4

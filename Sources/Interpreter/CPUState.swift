@@ -44,6 +44,9 @@ struct Op {
   static let conditionalJump: UInt8 = 32
   /// The memory operand of 64-bit code lies in no segment, and its address has all 64 bits.
   static let flat: UInt8 = 64
+  /// An x87 instruction that x87's pointers tell of: `size` and `rm` hold its opcode's lowest 11
+  /// bits. In others `size` is 1 if they load the pointers, 0 if they leave them.
+  static let pointed: UInt8 = 128
 
   init(run: Handler) {
     go = Handlers.alone

@@ -52,7 +52,7 @@ extension Decoder {
       instruction += [opcode, field << 3 | 6]
       builder.emit(instruction)
     } else {
-      guard isX87Register(opcode, modrm) else { return true }
+      // Which there are, the host says.
       if opcode == 0xDB && modrm >= 0xE0 && modrm <= 0xE4 { kind |= Kind.noWait }
       let isStatus = opcode == 0xDF && modrm == 0xE0
       if isStatus { kind |= Kind.noWait }
@@ -67,6 +67,7 @@ extension Decoder {
     builder.saveAll()
     builder.end()
     finishStub(o, builder, bytes: bytes, kind: kind)
+    setPointers(opcode, o)
     return false
   }
 
@@ -117,22 +118,28 @@ extension Decoder {
     }
   }
 
-  /// Whether the register form is an instruction.
-  private func isX87Register(_ opcode: UInt8, _ modrm: UInt8) -> Bool {
+  /// Says in the operation what becomes of x87's instruction and operand pointers.
+  private func setPointers(_ opcode: UInt8, _ o: OpRef) {
+    let isControl: Bool
+    var loads = false
     switch opcode {
-    case 0xD8, 0xDC: return true
     case 0xD9:
-      switch modrm {
-      case 0xC0...0xD0, 0xE0, 0xE1, 0xE4, 0xE5, 0xE8...0xEE, 0xF0...0xFF: return true
-      default: return false
-      }
-    case 0xDA: return modrm < 0xE0 || modrm == 0xE9
+      isControl = isMemory && modrmField >= 4
+      loads = modrmField == 4
     case 0xDB:
-      return modrm < 0xE0 || modrm == 0xE2 || modrm == 0xE3 || modrm == 0xE1 || modrm == 0xE0
-        || modrm >= 0xE8 && modrm < 0xF8
-    case 0xDD: return modrm < 0xC8 || modrm >= 0xD0 && modrm < 0xF0
-    case 0xDE: return modrm < 0xD0 || modrm == 0xD9 || modrm >= 0xE0
-    default: return modrm == 0xE0 || modrm >= 0xE8 && modrm < 0xF8
+      isControl = !isMemory && modrm >= 0xE0 && modrm < 0xE8
+      loads = modrm == 0xE3
+    case 0xDD:
+      isControl = isMemory && modrmField >= 4
+      loads = modrmField < 7
+    default: isControl = opcode == 0xDF && modrm == 0xE0
+    }
+    if isControl {
+      o.pointee.size = loads ? 1 : 0
+    } else {
+      o.pointee.flags |= Op.pointed
+      o.pointee.size = opcode & 7
+      o.pointee.rm = modrm
     }
   }
 
@@ -170,7 +177,8 @@ extension Decoder {
     let bytes = form.contains(.wide) && rex & 8 != 0 ? 8 : form.memoryBytes
     finishStub(o, builder, bytes: bytes, kind: kind)
     if kind & Kind.mmx != 0 && map == 1 && opcode < 0x30 && o.pointee.imm != 0 {
-      o.pointee.run = Handlers.mixedVector
+      // A load from memory is none of MMX's.
+      o.pointee.run = opcode == 0x2A && isMemory ? Handlers.vector : Handlers.mixedVector
     }
     return false
   }

@@ -9,7 +9,7 @@ extension Handlers {
   /// Conversions between MMX and XMM registers, under the rules of both.
   static let mixedVector: Handler = { raw, op in
     let cpu = CPU(raw: raw)
-    return cpu.mayUseMMX() ? cpu.runVector(op.op) : Next.fault
+    return cpu.mayUseMMX() ? cpu.keepingPointers { cpu.runVector(op.op) } : Next.fault
   }
   static let general: Handler = { CPU(raw: $0).runGeneral($1.op) }
   static let wait: Handler = { raw, _ in
@@ -37,6 +37,7 @@ extension Handlers {
     }
     cpu.fpu.copyMemory(from: bounce, byteCount: 28)
     (cpu.fpu + 32).copyMemory(from: bounce + 32, byteCount: 128 + cpu.vectorBytes)
+    cpu.summarizeX87()
     if cpu.s.pointee.hasUserEngine { cpu.carryHidden(op.op, saving: false) }
     return Next.op
   }
@@ -97,13 +98,24 @@ extension CPU {
     (segment(o.pointee.segment).pointee.base &+ offset(o)) & (bytes &- 1) == 0
   }
 
+  /// Whether an x87 exception waits: by the flags and masks, of which the summary bits of the status
+  /// are made, whatever an image that the guest loaded says.
+  private var isX87Pending: Bool {
+    let raised = fpu.load(fromByteOffset: 2, as: UInt16.self)
+    return raised & ~fpu.load(as: UInt16.self) & 0x3F != 0
+  }
+
+  /// Makes the summary and busy bits of a status word that was loaded (Intel SDM vol. 1, 8.1.3.3).
+  func summarizeX87() {
+    let status = fpu.load(fromByteOffset: 2, as: UInt16.self)
+    fpu.storeBytes(
+      of: status & 0x7F7F | (isX87Pending ? 0x8080 : 0), toByteOffset: 2, as: UInt16.self)
+  }
+
   /// Answers a pending x87 exception; false for #MF.
   fileprivate func servePendingX87() -> Bool {
     if s.pointee.fpuPlace != .here { claimFPU(changing: true) }
-    // By the flags and masks, not by the summary bit: that is what the host's processor goes by, and
-    // an image that the guest loaded may have any summary.
-    let raised = fpu.load(fromByteOffset: 2, as: UInt16.self)
-    guard raised & ~fpu.load(as: UInt16.self) & 0x3F != 0 else { return true }
+    guard isX87Pending else { return true }
     if s.pointee.cr0 & Bits.ne != 0 {
       _ = fault(Vector.floatingPoint)
       return false
@@ -194,17 +206,72 @@ extension CPU {
     let count = Int(o.pointee.aux)
     if kind & Decoder.Kind.loads != 0 && !copyIn(o, count) { return Next.fault }
     guard kind & Decoder.Kind.stores != 0 else {
-      call(o)
+      callX87(o)
       return Next.op
     }
-    // What is stored may not be until the store is sure to happen.
-    if writable(o.pointee.segment, offset(o), UInt64(count)) == nil {
-      guard slowProbeWrite(o.pointee.segment, offset(o), count) else { return Next.fault }
-    }
+    guard mayStore(o, count) else { return Next.fault }
     // A masked store that raises an unmasked exception leaves memory as it is.
     guard copyIn(o, count) else { return Next.fault }
-    call(o)
+    callX87(o)
     return copyOut(o, from: bounce, count)
+  }
+
+  /// Whether an operand can be stored, which is to be known before registers change.
+  private func mayStore(_ o: OpRef, _ count: Int) -> Bool {
+    writable(o.pointee.segment, offset(o), UInt64(count)) != nil
+      || slowProbeWrite(o.pointee.segment, offset(o), count)
+  }
+
+  /// Does what leaves x87's opcode, instruction and operand pointers alone, on whatever host: some
+  /// save them only while an exception waits.
+  @inline(__always) fileprivate func keepingPointers<R>(_ body: () -> R) -> R {
+    let opcode = fpu.load(fromByteOffset: 6, as: UInt16.self)
+    let instruction = fpu.load(fromByteOffset: 8, as: UInt64.self)
+    let operand = fpu.load(fromByteOffset: 16, as: UInt64.self)
+    let result = body()
+    setPointers(opcode, instruction, operand)
+    return result
+  }
+
+  private func setPointers(_ opcode: UInt16, _ instruction: UInt64, _ operand: UInt64) {
+    fpu.storeBytes(of: opcode, toByteOffset: 6, as: UInt16.self)
+    fpu.storeBytes(of: instruction, toByteOffset: 8, as: UInt64.self)
+    fpu.storeBytes(of: operand, toByteOffset: 16, as: UInt64.self)
+  }
+
+  /// Runs a stub of FLDENV or FRSTOR, which load the pointers, or of FNINIT or FNSAVE, which clear
+  /// them (Intel SDM vol. 1, figures 8-9 and 8-11; the others differ in selectors alone).
+  private func callLoadingPointers(_ o: OpRef) {
+    var opcode: UInt16 = 0
+    var instruction: UInt64 = 0
+    var operand: UInt64 = 0
+    if o.pointee.reg & Decoder.Kind.loads != 0 {
+      if o.pointee.aux == 28 || o.pointee.aux == 108 {
+        opcode = bounce.load(fromByteOffset: 18, as: UInt16.self) & 0x7FF
+        instruction = UInt64(bounce.load(fromByteOffset: 12, as: UInt32.self))
+        operand = UInt64(bounce.load(fromByteOffset: 20, as: UInt32.self))
+      } else {
+        instruction = UInt64(bounce.load(fromByteOffset: 6, as: UInt16.self))
+        operand = UInt64(bounce.load(fromByteOffset: 10, as: UInt16.self))
+      }
+    }
+    call(o)
+    setPointers(opcode, instruction, operand)
+  }
+
+  /// Runs an x87 stub. The pointers tell of the guest's instruction, not of the stub's (Intel SDM vol.
+  /// 1, 8.1.8).
+  private func callX87(_ o: OpRef) {
+    guard o.pointee.flags & Op.pointed != 0 else {
+      return o.pointee.size == 0 ? keepingPointers { call(o) } : callLoadingPointers(o)
+    }
+    keepingPointers { call(o) }
+    let opcode = UInt16(o.pointee.size) << 8 | UInt16(o.pointee.rm)
+    fpu.storeBytes(of: opcode, toByteOffset: 6, as: UInt16.self)
+    let rip = (self[17] &+ UInt64(o.pointee.start)) & s.pointee.ripMask
+    fpu.storeBytes(of: rip, toByteOffset: 8, as: UInt64.self)
+    guard o.pointee.flags & Op.memory != 0 else { return }
+    fpu.storeBytes(of: offset(o), toByteOffset: 16, as: UInt64.self)
   }
 
   /// Whether MMX instructions may run.
@@ -220,8 +287,10 @@ extension CPU {
     guard mayUseMMX() else { return Next.fault }
     let count = Int(o.pointee.aux)
     if o.pointee.reg & Decoder.Kind.loads != 0 && !copyIn(o, count) { return Next.fault }
-    call(o)
-    return o.pointee.reg & Decoder.Kind.stores != 0 ? copyOut(o, from: bounce, count) : Next.op
+    let stores = o.pointee.reg & Decoder.Kind.stores != 0
+    if stores && !mayStore(o, count) { return Next.fault }
+    keepingPointers { call(o) }
+    return stores ? copyOut(o, from: bounce, count) : Next.op
   }
 
   /// BMI and ADX: general registers alone.

@@ -194,6 +194,7 @@ extension CPU {
     take(Component.x87, 0, 24)
     take(Component.x87, 32, 128)
     if mask & ~loaded & Component.x87 != 0 { fpu.storeBytes(of: 0x037F, as: UInt16.self) }
+    if mask & Component.x87 != 0 { summarizeX87() }
     take(Component.sse, 160, vectorBytes)
     take(Component.avx, StubBuilder.upperHalves, vectorBytes)
     if takesControl {

@@ -54,9 +54,9 @@ public enum HostCPUID {
   private static let structured: CPUIDResult = {
     let found = host(0).eax >= 7 ? host(7) : CPUIDResult()
     let isWide = vectorState & 4 != 0
-    // FSGSBASE TSC_ADJUST SMEP ERMS INVPCID SMAP CLFLUSHOPT CLWB; of the host BMI1 BMI2 RDSEED ADX
-    // SHA, AVX2.
-    var ebx: UInt32 = 0x0190_0683 | found.ebx & 0x200C_0108
+    // FSGSBASE TSC_ADJUST SMEP ERMS INVPCID, x87's selectors are 0, SMAP CLFLUSHOPT CLWB; of the host
+    // BMI1 BMI2 RDSEED ADX SHA, AVX2.
+    var ebx: UInt32 = 0x0190_2683 | found.ebx & 0x200C_0108
     if isWide { ebx |= found.ebx & 0x20 }
     // UMIP RDPID; of the host GFNI, VAES and VPCLMULQDQ.
     var ecx: UInt32 = 0x0040_0004 | found.ecx & 0x100

@@ -25,5 +25,9 @@ void *cn_map(uint64_t address, size_t bytes, bool executable);
 // What may be done with memory from now on: 0 nothing, 1 read.
 bool cn_protect(void *memory, size_t bytes, int rights);
 
-// Runs from `state->rip` on. The code ends by an exception, which it must come to.
-void cn_run(cn_state *state);
+// Bytes of an FXSAVE image that a processor writes.
+enum { CN_FPU_BYTES = 416 };
+
+// Runs from `state->rip` on. The code ends by an exception, which it must come to. `fpu` is an FXSAVE
+// image of 64-bit form that is loaded before and brought up to date afterwards; NULL: whatever.
+void cn_run(cn_state *state, void *fpu);
