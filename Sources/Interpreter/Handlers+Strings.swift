@@ -202,53 +202,70 @@ extension CPU {
 
   // MARK: Ports
 
-  fileprivate func ins(_ o: OpRef) -> Int {
-    let mask = addressMask(o)
-    let size = o.pointee.size
+  /// What INS and OUTS have in common: a port, elements of a width, a step from one to the next, and
+  /// how many are done before the loop looks up.
+  private struct PortString {
+    let port: UInt16
+    let width: AccessWidth
+    let mask: UInt64
+    let step: UInt64
+    let repeats: Bool
+    var left: UInt64
+  }
+
+  /// - Parameter most: elements between two looks.
+  /// - Returns: nil after a fault.
+  private func portString(_ o: OpRef, most: UInt64) -> PortString? {
     let port = get(16, UInt16.self)
-    let width = AccessWidth(rawValue: 1 << size) ?? .byte
-    guard mayUsePort(port, width.bytes) else { return Next.fault }
+    let width = AccessWidth(rawValue: 1 << o.pointee.size) ?? .byte
+    guard mayUsePort(port, width.bytes) else { return nil }
     let bytes = UInt64(width.bytes)
-    let step = s.pointee.eflags & RFlag.direction != 0 ? 0 &- bytes : bytes
+    let mask = addressMask(o)
     let repeats = o.pointee.aux != 0
-    var left = repeats ? min(self[1] & mask, portion, 1024) : 1
-    while left > 0 {
-      let at = self[7] & mask
+    return PortString(
+      port: port, width: width, mask: mask,
+      step: s.pointee.eflags & RFlag.direction != 0 ? 0 &- bytes : bytes, repeats: repeats,
+      left: repeats ? min(self[1] & mask, portion, most) : 1)
+  }
+
+  /// An element is done: its pointer (RSI or RDI, 6 or 7), the count, breakpoints.
+  private func finishElement(_ string: inout PortString, _ pointer: Int) {
+    notePort(string.port, string.width.bytes)
+    advance(pointer, string.step, string.mask)
+    string.left -= 1
+    if string.repeats { advance(1, UInt64.max, string.mask) }
+  }
+
+  fileprivate func ins(_ o: OpRef) -> Int {
+    guard var string = portString(o, most: 1024) else { return Next.fault }
+    let bytes = string.width.bytes
+    while string.left > 0 {
+      let at = self[7] & string.mask
       // The right to store comes before the device is read.
-      if writable(destination, at, bytes) == nil {
-        guard slowProbeWrite(destination, at, width.bytes) else { return Next.fault }
+      if writable(destination, at, UInt64(bytes)) == nil {
+        guard slowProbeWrite(destination, at, bytes) else { return Next.fault }
       }
-      let value = environment.ports.read(port, width: width)
-      if store(destination, at, size: size, UInt64(value)) == Next.fault { return Next.fault }
-      notePort(port, width.bytes)
-      advance(7, step, mask)
-      left -= 1
-      if repeats { advance(1, UInt64.max, mask) }
+      let value = environment.ports.read(string.port, width: string.width)
+      if store(destination, at, size: o.pointee.size, UInt64(value)) == Next.fault {
+        return Next.fault
+      }
+      finishElement(&string, 7)
     }
-    return repeats ? again(o, mask) : Next.leave
+    return string.repeats ? again(o, string.mask) : Next.leave
   }
 
   fileprivate func outs(_ o: OpRef) -> Int {
-    let mask = addressMask(o)
-    let size = o.pointee.size
-    let port = get(16, UInt16.self)
-    let width = AccessWidth(rawValue: 1 << size) ?? .byte
-    guard mayUsePort(port, width.bytes) else { return Next.fault }
-    let bytes = UInt64(width.bytes)
-    let step = s.pointee.eflags & RFlag.direction != 0 ? 0 &- bytes : bytes
-    let repeats = o.pointee.aux != 0
-    var left = repeats ? min(self[1] & mask, portion, 256) : 1
-    while left > 0 {
-      guard let value = load(o.pointee.segment, self[6] & mask, size: size) else {
+    guard var string = portString(o, most: 256) else { return Next.fault }
+    while string.left > 0 {
+      let at = self[6] & string.mask
+      guard let value = load(o.pointee.segment, at, size: o.pointee.size) else {
         return Next.fault
       }
-      environment.ports.write(port, width: width, value: UInt32(truncatingIfNeeded: value))
-      notePort(port, width.bytes)
-      advance(6, step, mask)
-      left -= 1
-      if repeats { advance(1, UInt64.max, mask) }
+      environment.ports.write(
+        string.port, width: string.width, value: UInt32(truncatingIfNeeded: value))
+      finishElement(&string, 6)
     }
-    return repeats ? again(o, mask) : Next.leave
+    return string.repeats ? again(o, string.mask) : Next.leave
   }
 }
 
