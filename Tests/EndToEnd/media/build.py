@@ -17,8 +17,8 @@ import sys
 import tempfile
 
 from linux import devices, initramfs, installer, kernel, linux_disk
-from tools import (FIRST, GRUB, SECTOR, Missing, blank, copy, fat, need, partition, put, read, run,
-                   save)
+from tools import (FIRST, GRUB, SECTOR, Missing, blank, copy, fat, grub_in_mbr, need, partition,
+                   put, read, run, save)
 
 SYSLINUX = "/usr/lib/syslinux"
 
