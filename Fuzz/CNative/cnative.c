@@ -51,11 +51,26 @@ static void exchange_fpu(ucontext_t *context) {
   if (magic == 0x46505853) frame[512] |= 3;
 }
 
+static const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP};
+enum { SIGNALS = sizeof signals / sizeof *signals };
+static struct sigaction former[SIGNALS];
+
+// Not ours: whoever had the signal before gets it, or the default does its work when the instruction
+// is run again.
+static void pass_on(int number, siginfo_t *info, void *context) {
+  for (int i = 0; i < SIGNALS; i++) {
+    if (signals[i] == number && former[i].sa_flags & SA_SIGINFO && former[i].sa_sigaction) {
+      former[i].sa_sigaction(number, info, context);
+      return;
+    }
+  }
+  signal(number, SIG_DFL);
+}
+
 static void caught(int number, siginfo_t *info, void *context) {
   greg_t *r = ((ucontext_t *)context)->uc_mcontext.gregs;
   if (!current) {
-    // Not ours: as if nobody had caught it.
-    signal(number, SIG_DFL);
+    pass_on(number, info, context);
     return;
   }
   for (int i = 0; i < 16; i++) current->registers[i] = (uint64_t)r[order[i]];
@@ -81,10 +96,11 @@ static bool give_stack(void) {
 }
 
 bool cn_prepare(void) {
-  struct sigaction action = {.sa_sigaction = caught, .sa_flags = SA_SIGINFO | SA_ONSTACK};
-  static const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP};
-  for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
-    if (sigaction(signals[i], &action, NULL) != 0) return false;
+  // A signal that was passed on may be left by a long jump, which does not unblock it.
+  struct sigaction action = {.sa_sigaction = caught,
+                             .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+  for (int i = 0; i < SIGNALS; i++) {
+    if (sigaction(signals[i], &action, &former[i]) != 0) return false;
   }
   return true;
 }
