@@ -375,8 +375,16 @@ def measure_disk(kind, binary, image, folder, runs):
                    "-drive", f"file={image},format=raw,if=floppy",
                    "-drive", f"file={disk},format=raw,if=ide",
                    "-device", "isa-debug-exit,iobase=0xf4"]
+    seconds = told_seconds(command, ("pio", "dma"), runs)
+    return {"IDE disk, read by PIO": ("MiB/s", DISK_MIB / seconds["pio"]),
+            "IDE disk, read by DMA": ("MiB/s", DISK_MIB / seconds["dma"])}
+
+
+def told_seconds(command, names, runs):
+    """Seconds, the median of each, that a guest tells on its serial port as `NAME: CYCLES` before it
+    says `done`."""
     frequency = cycles_per_second()
-    values = {"pio": [], "dma": []}
+    values = {name: [] for name in names}
     for _ in range(runs):
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                    stderr=subprocess.DEVNULL)
@@ -386,9 +394,29 @@ def measure_disk(kind, binary, image, folder, runs):
         for line in output.decode().split("\n"):
             name, _, cycles = line.strip().partition(": ")
             if name in values:
-                values[name].append(DISK_MIB * frequency / int(cycles, 16))
-    return {"IDE disk, read by PIO": ("MiB/s", statistics.median(values["pio"])),
-            "IDE disk, read by DMA": ("MiB/s", statistics.median(values["dma"]))}
+                values[name].append(int(cycles, 16) / frequency)
+    return {name: statistics.median(values[name]) for name in names}
+
+
+# What Guests/vgabench.S fills and scrolls: screens of four planes.
+VGA_SCREENS = 16
+VGA_MIB = VGA_SCREENS * 4 * 38_400 / (1 << 20)
+
+
+def measure_vga(kind, binary, image, runs):
+    """MiB a second, all planes counted, that a real-mode guest fills and scrolls in the planar mode
+    of 640x480 pixels."""
+    if kind == "porthole":
+        command = [binary, "run", "--floppy", image, "--engine", "software", "--vnc", "none",
+                   "--serial", "stdio", "--debug-exit", "--name", f"bench-{os.getpid()}"]
+    else:
+        command = [binary, "-accel", "tcg", "-m", str(MEMORY_MIB), "-display", "none", "-nodefaults",
+                   "-serial", "stdio", "-vga", "std", "-no-reboot",
+                   "-drive", f"file={image},format=raw,if=floppy",
+                   "-device", "isa-debug-exit,iobase=0xf4"]
+    seconds = told_seconds(command, ("fill", "scroll"), runs)
+    return {"planar VGA, filled": ("MiB/s", VGA_MIB / seconds["fill"]),
+            "planar VGA, scrolled": ("MiB/s", VGA_MIB * 464 / 480 / seconds["scroll"])}
 
 
 def exit_rows(program):
@@ -399,11 +427,11 @@ def exit_rows(program):
 
 def write_images(porthole, folder):
     images = {}
-    for name in ("firstlight", "echo", "pulse", "mixes", "diskbench", "latency"):
+    for name in ("firstlight", "echo", "pulse", "mixes", "diskbench", "latency", "vgabench"):
         images[name] = os.path.join(folder, f"{name}.img")
         subprocess.run([porthole, "guest", name, "--write", images[name]], check=True)
     # QEMU tells a diskette by its size.
-    for name in ("mixes", "diskbench"):
+    for name in ("mixes", "diskbench", "vgabench"):
         os.truncate(images[name], 1440 * 1024)
     return images
 
@@ -452,6 +480,7 @@ def main():
         for kind, binary, rows in (("porthole", arguments.porthole, ours), ("qemu", qemu, theirs)):
             if binary:
                 rows |= measure_disk(kind, binary, images["diskbench"], folder, runs)
+                rows |= measure_vga(kind, binary, images["vgabench"], runs)
         latencies = latency_rows(arguments.porthole, images["latency"])
     rows = [{"row": name, "unit": unit, "porthole": value,
              "qemu": theirs[name][1] if name in theirs else None}

@@ -9,6 +9,7 @@
   each(devices, "drives every device by its ports and reports on the serial port") \
   each(disks, "reads and writes disks, a CD and a floppy by their controllers, and by INT 13h") \
   each(diskbench, "times 8 MiB of the first hard disk by PIO and by DMA") \
+  each(vgabench, "times fills and scrolls of the planar VGA") \
   each(flat32, "a test card in unpaged 32-bit protected mode") \
   each(extender, "goes to protected mode and back by INT 15h and a reset") \
   each(giveup, "leaves the booting to the next device") \

@@ -55,8 +55,10 @@ boot_failed:
   sti
   call SLOT(BIOS_SLOT_BOOT_NEXT)
 
-// AX = 0: enter BX:CX with the drive in DL. Otherwise 0000:SI is a text for the screen.
+// AX says: enter BX:CX with the drive in DL; show the text at 0000:SI; or a menu wants a key.
 boot_answer:
+  cmp $BIOS_BOOT_MENU, %ax
+  je boot_menu
   test %ax, %ax
   jnz boot_message
   push %bx
@@ -83,11 +85,27 @@ boot_message:
   int $0x10
   jmp 1b
 2:
-  xor %ah, %ah
+  mov $0x10, %ah
   int $0x16
+  cmp $BIOS_KEY_F12, %ax
+  jne 3f
+  mov %ax, %cx                  // F12 goes back: INT 19h shows the menu for it
+  mov $0x05, %ah
+  int $0x16
+3:
   mov $0x0003, %ax
   int $0x10
   int $0x19
+
+// The host has painted the menu into the text screen; it gets the next key.
+boot_menu:
+  mov $0x0100, %ax
+  mov $0x2000, %cx              // no cursor
+  int $0x10
+  mov $0x10, %ah
+  int $0x16
+  call SLOT(BIOS_SLOT_BOOT_KEY)
+  jmp boot_answer
 
 // ---- IRQ 0, INT 08h: the timer's tick ------------------------------------------------------------
 
@@ -399,6 +417,12 @@ system_service:
   je 2f
   cmp $0x89, %ah
   je enter_protected_mode
+  cmp $0x5305, %ax              // APM: processor idle
+  je 3f
+  jmp SLOT(0x15)
+3:
+  sti
+  hlt
   jmp SLOT(0x15)
 1:
   push %bp

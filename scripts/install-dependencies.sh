@@ -13,7 +13,7 @@ build_packages=(
 test_packages=(
   python3-venv grub-pc-bin grub-common xorriso mtools dosfstools syslinux syslinux-common
   memtest86+ mbr debian-archive-keyring tigervnc-viewer tigervnc-tools xvfb xdotool imagemagick
-  acpica-tools dmidecode seabios
+  acpica-tools dmidecode seabios ovmf grub-efi-amd64-bin
 )
 reference_packages=(qemu-system-x86)
 

@@ -130,6 +130,11 @@ public final class InputHub: @unchecked Sendable {
     }
   }
 
+  /// Whether a viewer holds the key of `keysym`.
+  public func isHeld(keysym: UInt32) -> Bool {
+    state.withLock { state in state.keys.holds.contains { $0.keysym == keysym } }
+  }
+
   /// How many keys came that a US keyboard does not have.
   public var ignoredKeys: UInt64 { state.withLock { $0.keys.ignored } }
 

@@ -161,7 +161,9 @@ extension CPU {
     // With process-context identifiers bit 63 says that translations may be kept. They are not:
     // the TLB holds those of one context at a time.
     let keep: UInt64 = s.pointee.cr4 & Bits.pcide != 0 ? 1 << 63 : 0
-    if s.pointee.isLongMode && (value & ~keep) >> 46 != 0 { return protectionFault() }
+    if s.pointee.isLongMode && (value & ~keep) >> InterpretedProcessor.physicalAddressBits != 0 {
+      return protectionFault()
+    }
     s.pointee.cr3 = value & ~keep
     flushLocal()
     return Next.leave

@@ -21,8 +21,9 @@ extension CPU {
     static let frame: UInt64 = 0x000F_FFFF_FFFF_F000
     static let noExecute: UInt64 = 1 << 63
   }
-  /// Reserved address bits: above 46 physical ones.
-  private static let reservedFrame: UInt64 = 0x000F_C000_0000_0000
+  /// Reserved address bits: above the physical ones.
+  private static let reservedFrame =
+    Entry.frame & ~((1 << InterpretedProcessor.physicalAddressBits) - 1)
 
   @inline(never)
   private func pageFault(

@@ -160,8 +160,7 @@ extension CPU {
       if user == isUser, entry.pointee.physical & TLBEntry.deviceWrite != 0,
         entry.pointee.addend == page
       {
-        storeDevice(entry.pointee.physical & ~4095 | UInt64(inside), value, size)
-        return Next.op
+        return storeDevice(entry.pointee.physical & ~4095 | UInt64(inside), value, size)
       }
       guard let physical = translate(linear, writing: true, user: user) else { return Next.fault }
       let result = storePhysical(physical, value, size)
@@ -213,12 +212,12 @@ extension CPU {
     }
   }
 
-  /// A store within one page; ``Next/leave`` where decoded code was hit.
+  /// A store within one page; ``Next/leave`` where decoded code was hit, or memory moved. One to
+  /// memory that is only read goes to the bus.
   func storePhysical(_ address: UInt64, _ value: UInt64, _ size: Int) -> Int {
     let page = physicalPage(address & ~4095)
     guard let base = page.pointee.base, page.pointee.flags & 1 != 0 else {
-      if page.pointee.base == nil { storeDevice(address, value, size) }
-      return Next.op
+      return storeDevice(address, value, size)
     }
     let inside = Int(truncatingIfNeeded: address & 4095)
     let p = base + inside
@@ -253,14 +252,17 @@ extension CPU {
       address, width: AccessWidth(rawValue: UInt8(size)) ?? .byte)
   }
 
-  private func storeDevice(_ address: UInt64, _ value: UInt64, _ size: Int) {
+  private func storeDevice(_ address: UInt64, _ value: UInt64, _ size: Int) -> Int {
     let width = AccessWidth(rawValue: UInt8(size)) ?? .byte
     if let local = localDevice(address) {
       local.writeMemory(address & 4095, width: width, value: value & width.mask)
       s.pointee.slow |= Slow.pendingInterrupt
-      return
+      return Next.op
     }
     environment.memory.bus.write(address, width: width, value: value)
+    // The next instruction must not see memory that the device has just taken away.
+    let moved = s.pointee.attention.pointee.load(ordering: .relaxed) & PageChange.moved
+    return moved != 0 ? Next.leave : Next.op
   }
 
   /// The local APIC, where its page is.

@@ -90,7 +90,9 @@ public enum HostCPUID {
     case 0x8000_0002...0x8000_0004: return host(leaf)
     case 0x8000_0005, 0x8000_0006: return host(leaf)
     case 0x8000_0007: return CPUIDResult(edx: 1 << 8)
-    case 0x8000_0008: return CPUIDResult(eax: 0x302E)
+    case 0x8000_0008:
+      return CPUIDResult(
+        eax: 0x3000 | UInt32(truncatingIfNeeded: InterpretedProcessor.physicalAddressBits))
     default: return CPUIDResult()
     }
   }

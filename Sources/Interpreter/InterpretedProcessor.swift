@@ -247,8 +247,9 @@ public final class InterpretedProcessor: Processor, @unchecked Sendable {
   }
   /// The guest's time-stamp counter.
   public var timestampCounter: GuestTimestampCounter { environment.timestampCounter }
-  /// Bits of a guest-physical address, as CPUID tells them.
-  public static let physicalAddressBits: UInt64 = 46
+  /// Bits of a guest-physical address, as CPUID tells them: what emulated PCs usually have. UEFI
+  /// firmware maps all of it where there are more.
+  public static let physicalAddressBits: UInt64 = 40
   /// What CPUID answers to a leaf and a subleaf. ``HostCPUID`` by default.
   public var cpuid: (UInt32, UInt32) -> CPUIDResult {
     get { environment.cpuid }

@@ -128,6 +128,9 @@ public final class Machine: @unchecked Sendable {
   private static let shutdownIndex: UInt8 = 0x0F
   private static let resumingShutdowns: [UInt8] = [0x05, 0x09, 0x0A]
 
+  /// F12, X11's XK_F12: the boot menu's key.
+  private static let bootMenuKeysym: UInt32 = 0xFFC9
+
   private func carryOutReset(_ kind: MachineControl.ResetKind) {
     parts.control.gate.close()
     parts.control.kickAll()
@@ -135,9 +138,11 @@ public final class Machine: @unchecked Sendable {
     let resumes = Self.resumingShutdowns.contains(parts.rtc.readCMOS(Self.shutdownIndex))
     if kind == .machine || !resumes {
       parts.memory.setGate(open: true)
+      let wantsMenu = parts.input.isHeld(keysym: Self.bootMenuKeysym)
       for device in parts.devices { device.reset() }
       parts.chipset.configure()
       parts.input.releaseEverything()
+      if wantsMenu { parts.firmware.requestBootMenu() }
     }
     for local in parts.apicBus.localAPICs { local.reset() }
     for processor in processors { processor.reset() }
@@ -165,6 +170,7 @@ public final class Machine: @unchecked Sendable {
   private func shutDown() {
     endThreads()
     do { try parts.disk.flush() } catch { log("\(error)") }
+    parts.variables?.flush()
     parts.control.finish()
   }
 }

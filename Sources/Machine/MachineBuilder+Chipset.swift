@@ -50,7 +50,7 @@ extension MachineBuilder {
     let disks = DiskFunction.make(storage.channels)
     if let disks { try pci.attach(disks, slot: 1, number: 1) }
     try pci.attach(powerFunction, slot: 1, number: 3)
-    let rom = try stock.map { try ExpansionROM($0.videoROM, space: space, log: log) }
+    let rom = try stock?.videoROM.map { try ExpansionROM($0, space: space, log: log) }
     try pci.attach(
       VideoFunction.make(video, edid: MonitorData.block, rom: rom), slot: MemoryMap.videoSlot)
     let usb = USBControllerFunction.make(tablet: tablet, memory: space, clock: clock)
@@ -77,6 +77,24 @@ extension MachineBuilder {
     try ports.register(device.dmaPorts, at: MemoryMap.firmwareConfigurationDMA, wiring: .native)
     try ports.register(debug, at: MemoryMap.firmwareDebug)
     return [device, debug]
+  }
+
+  /// The flash chip with the stock firmware's variables, below its ROM, and the file that keeps them.
+  func addFlash(
+    _ stock: StockFirmware, _ space: AddressSpace
+  ) throws -> (flash: ParallelFlash, variables: FirmwareVariables?)? {
+    guard let template = stock.variables else { return nil }
+    let file = try configuration.firmwareVariables.map {
+      try FirmwareVariables(path: $0, template: template, clock: clock, log: log)
+    }
+    let memory = try MemoryBlock(name: "flash", size: template.count)
+    memory.bytes(at: 0, count: template.count)?.copyBytes(from: file?.contents ?? template)
+    let end = MemoryMap.firmwareEnd - UInt64(stock.rom.count)
+    let flash = ParallelFlash(
+      memory: memory, window: space.makeWindow(memory), address: end - UInt64(memory.size),
+      keep: { file?.keep($0, $1) }, log: log)
+    try bus.register(flash, at: (end - UInt64(memory.size))...(end - 1))
+    return (flash, file)
   }
 
   /// Gets what stock firmware says, where the environment asks for it.

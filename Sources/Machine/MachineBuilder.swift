@@ -70,11 +70,14 @@ struct MachineBuilder {
     devices.append(disk)
     devices += chipset.devices
     if stock != nil { devices += try addStockFirmware(space, rtc: rtc) }
+    let flash = try stock.flatMap { try addFlash($0, space) }
+    if let flash { devices.append(flash.flash) }
     try ports.registerRest(chipset.pci.ports, in: MemoryMap.pciPorts)
     let settings = firmwareConfiguration()
     let direct = try configuration.directBoot.map { files in
       try DirectBoot(
-        files, machine: settings, isRestored: configuration.restore != nil
+        files, machine: settings, isRestored: configuration.restore != nil,
+        show: { [video] in BootScreen.show($0, on: video) }
       ) { [unowned control] sentence in
         control.requestStop(.failed(sentence))
       }
@@ -90,7 +93,7 @@ struct MachineBuilder {
       video: video,
       videoMemory: videoMemory, serial: serial.backend,
       input: InputHub(keyboard, tablet: tablet), storage: storage, disk: disk, chipset: chipset,
-      firmware: firmware, model: configuration.cpu)
+      firmware: firmware, variables: flash?.variables, model: configuration.cpu)
   }
 
   /// KVM's part of the machine; nil where it has none.
@@ -132,6 +135,10 @@ struct MachineBuilder {
         "a desktop has 1 to \(MachineConfiguration.maximumProcessors) vCPUs,"
           + " not \(configuration.processors)")
     }
+    guard configuration.firmwareVariables == nil || configuration.firmware == .ovmf else {
+      throw MachineError(
+        "only OVMF has variables: --firmware-variables goes with --firmware ovmf")
+    }
     if configuration.engine != .kvm {
       let topology = GuestTopology(index: 0, count: configuration.processors)
       do throws(CPUModel.Problem) {
@@ -163,11 +170,13 @@ struct MachineBuilder {
       case .cdrom: .cdrom
       }
     }
-    return FirmwareConfiguration(
+    var settings = FirmwareConfiguration(
       ramBelow4G: min(ram, MemoryMap.lowMemoryLimit),
       ramAbove4G: ram - min(ram, MemoryMap.lowMemoryLimit),
       processorCount: configuration.processors,
       bootOrder: order.isEmpty ? [.floppy, .cdrom, .hardDisk] : order)
+    settings.hasBootMenu = configuration.hasBootMenu
+    return settings
   }
 
   // MARK: Memory

@@ -30,6 +30,8 @@ public enum FirmwareKind: String, Codable, Sendable, CaseIterable {
   case builtin
   /// SeaBIOS as Debian packages it, with its video BIOS.
   case seabios
+  /// UEFI: OVMF as Debian packages it.
+  case ovmf
 }
 
 /// Where the interrupt controllers are.
@@ -73,12 +75,16 @@ public struct MachineConfiguration: Sendable {
   public var builtInFloppy: [UInt8]?
   /// The order in which media are tried; empty for floppy, CD, hard disk.
   public var bootOrder: [DriveKind] = []
+  /// Whether every boot begins with our firmware's boot menu; F12 shows it, too.
+  public var hasBootMenu = false
   /// A kernel to boot instead of media.
   public var directBoot: DirectBootFiles?
   /// Nil for a desktop without a VNC server.
   public var vnc: VNCConfiguration?
   public var serial: SerialTarget = .none
   public var firmware: FirmwareKind = .builtin
+  /// Where stock firmware that has variables keeps them; nil to forget them with the machine.
+  public var firmwareVariables: String?
   public var engine: EngineKind = .kvm
   /// Nil for what suits the engine: split under KVM, user elsewhere.
   public var irqchip: IrqchipKind?

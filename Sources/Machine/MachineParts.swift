@@ -31,6 +31,8 @@ struct MachineParts: Sendable {
   let disk: DiskBIOS
   let chipset: Chipset
   let firmware: Firmware
+  /// What stock firmware keeps in a file.
+  let variables: FirmwareVariables?
   /// What processors the guest sees.
   let model: CPUModel
 }

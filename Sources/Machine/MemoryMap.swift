@@ -46,6 +46,8 @@ public enum MemoryMap {
   static let bootStackTop: UInt64 = 0x10000
   static let kernelCommandLine: UInt64 = 0x20000
   static let kernelCommandLineBytes = 0x10000
+  static let multibootInformation: UInt64 = 0x30000
+  static let multibootInformationBytes = 0x40000
   /// Set-up code that is entered in real mode, where old kernels expect it.
   static let realModeSetup: UInt64 = 0x90000
   /// Behind the set-up code's heap, and below the extended data area.

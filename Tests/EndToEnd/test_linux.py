@@ -197,7 +197,7 @@ def test_kernels_that_cannot_boot_are_refused_with_a_sentence(porthole, media, f
     with open(empty, "wb"):
         pass
     assert refused("--kernel", empty) == (
-        f"cannot boot {empty}: it is no kernel: neither a bzImage nor an ELF file that can be loaded")
+        f"cannot boot {empty}: it is no kernel: neither a bzImage, an ELF file that can be loaded, nor Multiboot")
     cut = os.path.join(folder, "cut")
     with open(kernel, "rb") as source, open(cut, "wb") as target:
         target.write(source.read(1 << 20))

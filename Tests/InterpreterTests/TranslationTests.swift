@@ -23,3 +23,37 @@ import Testing
     #expect(rig.processor.registers().rbx == 0x2222)
   }
 }
+
+/// Memory that reads without its device, which a store takes away.
+private final class Flash: MemoryDevice, @unchecked Sendable {
+  // SAFETY: set once, before the processor runs.
+  var window: MemoryWindow?
+
+  func readMemory(_ offset: UInt64, width: AccessWidth) -> UInt64 { 0x77 }
+  func writeMemory(_ offset: UInt64, width: AccessWidth, value: UInt64) { try? window?.unmap() }
+}
+
+/// Stores to memory that is only read.
+@Suite struct ReadOnlyMemoryTests {
+  @Test func aStoreReachesTheDeviceAndTheNextLoadSeesWhatItMadeOfIt() throws {
+    let rig = try Rig()
+    let flash = Flash()
+    let memory = try MemoryBlock(name: "flash", size: 4096)
+    memory.base.storeBytes(of: 0x11, as: UInt8.self)
+    let window = rig.space.makeWindow(memory)
+    flash.window = window
+    try rig.space.bus.register(flash, at: 0x200_0000...0x200_0FFF)
+    try window.map(at: 0x200_0000, offset: 0, size: 4096, readOnly: true)
+    rig.protected(
+      [
+        0xA0, 0x00, 0x00, 0x00, 0x02,  // MOV AL,[2000000h]
+        0x88, 0xC3,  // MOV BL,AL
+        0xC6, 0x05, 0x00, 0x00, 0x00, 0x02, 0x70,  // MOV BYTE [2000000h],70h
+        0xA0, 0x00, 0x00, 0x00, 0x02,  // MOV AL,[2000000h]
+        0xF4,
+      ], paging: false)
+    #expect(rig.processor.run() == .halted)
+    #expect(rig.processor.registers().rbx & 0xFF == 0x11)
+    #expect(rig.processor.registers().rax & 0xFF == 0x77)
+  }
+}

@@ -18,6 +18,12 @@
 #define BIOS_SLOT_BOOT 0xF3
 #define BIOS_SLOT_BOOT_NEXT 0xF4
 #define BIOS_SLOT_ENTER_PROTECTED 0xF5
+#define BIOS_SLOT_BOOT_KEY 0xF6
+
+// What the slots for booting answer in AX.
+#define BIOS_BOOT_ENTER 0
+#define BIOS_BOOT_MESSAGE 1
+#define BIOS_BOOT_MENU 2
 
 // What BIOS_SLOT_POST answers in AX.
 #define BIOS_POST_BOOT 0
@@ -32,6 +38,9 @@
 #define BIOS_KEY_SYSTEM_RELEASED 5
 #define BIOS_KEY_HOLD 6
 #define BIOS_KEY_RESET 7
+
+// F12 as INT 16h AH=10h gives it.
+#define BIOS_KEY_F12 0x8600
 
 #ifndef __ASSEMBLER__
 #include <stdint.h>

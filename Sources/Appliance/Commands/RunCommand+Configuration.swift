@@ -14,11 +14,14 @@ extension RunCommand {
     configuration.cpu = cpu
     configuration.drives = try drives()
     configuration.builtInFloppy = try guest.map(BuiltInGuest.image)
-    configuration.directBoot = KernelOptions.files(kernel: kernel, initrd: initrd, append: append)
-    configuration.bootOrder = boot
+    configuration.directBoot = KernelOptions.files(
+      kernel: kernel, initrd: initrd, append: append, modules: module)
+    configuration.bootOrder = boot.kinds
+    configuration.hasBootMenu = boot.hasMenu
     configuration.vnc = try vncConfiguration(name: name, password: password)
     configuration.serial = serial
     configuration.firmware = firmware
+    configuration.firmwareVariables = firmwareVariables
     configuration.engine = engine ?? EngineChoice.forThisHost().engine
     configuration.irqchip = irqchip
     configuration.onTripleFault = onTripleFault
@@ -41,6 +44,7 @@ extension RunCommand {
     if readOnly {
       for index in configuration.drives.indices { configuration.drives[index].readOnly = true }
     }
+    if let firmwareVariables { configuration.firmwareVariables = firmwareVariables }
     configuration.vnc = try vncConfiguration(name: name, password: password)
     configuration.serial = serial
     configuration.engine = engine ?? EngineChoice.forThisHost().engine

@@ -42,6 +42,14 @@ struct RunCommand: ParsableCommand {
   @Option(name: .long, help: "The firmware that starts the guest.")
   var firmware: FirmwareKind = .builtin
 
+  @Option(
+    name: .long,
+    help: """
+      The file in which OVMF keeps this desktop's variables; it is made where it is not there. \
+      Without one they are forgotten.
+      """)
+  var firmwareVariables: String?
+
   @Option(name: .long, help: "A floppy image; may be given again.")
   var floppy: [String] = []
 
@@ -52,9 +60,13 @@ struct RunCommand: ParsableCommand {
   var cdrom: [String] = []
 
   @Option(
-    name: .long, help: "The order of boot drives, as cdrom,disk,floppy.",
+    name: .long,
+    help: """
+      The order of boot drives, as cdrom,disk,floppy; menu in front lets the person at the screen \
+      choose, as F12 held during a reset does.
+      """,
     transform: BootOrder.parse)
-  var boot: [DriveKind] = []
+  var boot = BootOrder.Value()
 
   @Flag(name: .long, help: "Write to none of the images.")
   var readOnly = false
@@ -66,12 +78,18 @@ struct RunCommand: ParsableCommand {
   @Option(
     name: .long,
     help: """
-      A kernel to boot instead of media: Linux' bzImage, or an uncompressed ELF file (vmlinux).
+      A kernel to boot instead of media: Linux' bzImage, an uncompressed ELF file (vmlinux), or a \
+      Multiboot kernel.
       """)
   var kernel: String?
 
   @Option(name: .long, help: "The initial RAM disk that the kernel gets.")
   var initrd: String?
+
+  @Option(
+    name: .long,
+    help: "A file that a Multiboot kernel gets, as FILE or FILE=COMMAND LINE; may be given again.")
+  var module: [String] = []
 
   @Option(name: .long, help: "The kernel's command line, as \"console=ttyS0 quiet\".")
   var append: String?
@@ -134,9 +152,11 @@ struct RunCommand: ParsableCommand {
     if noPassword && passwordFile != nil {
       throw ValidationError("--no-password and --password-file exclude each other")
     }
-    try KernelOptions.check(kernel: kernel, initrd: initrd, append: append, guest: guest)
+    try KernelOptions.check(
+      kernel: kernel, initrd: initrd, append: append, modules: module, guest: guest)
     if restore != nil
-      && (guest != nil || kernel != nil || memory != nil || !boot.isEmpty || cpu != .host)
+      && (guest != nil || kernel != nil || memory != nil || boot != BootOrder.Value()
+        || cpu != .host)
     {
       throw ValidationError(
         "a snapshot brings its machine: --restore goes without --guest, --kernel, --memory,"

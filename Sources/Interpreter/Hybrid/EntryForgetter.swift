@@ -12,7 +12,7 @@ final class EntryForgetter: Sendable {
   private let base: UInt64
   private static let slot: UInt32 = 1001
   /// What lies above: KVM's own pages (``KVMVirtualMachine``).
-  private static let end: UInt64 = 0xFFFB_0000
+  private static let end: UInt64 = 0xFFBF_0000
   private static let fixedPages = 3
   private static let listOffset = 256
   static let mostEntries = (4096 - listOffset) / 8

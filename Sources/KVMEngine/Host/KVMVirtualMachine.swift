@@ -12,8 +12,8 @@ public final class KVMVirtualMachine: MemorySlots, Sendable {
 
   /// Where KVM puts pages of its own that some Intel hosts need for real mode: just below the
   /// 4 GiB ROM, in space that no device uses (api.rst, KVM_SET_TSS_ADDR).
-  private static let taskStateAddress: UInt = 0xFFFB_D000
-  private static let identityMapAddress: UInt64 = 0xFFFB_C000
+  private static let taskStateAddress: UInt = 0xFFBF_D000
+  private static let identityMapAddress: UInt64 = 0xFFBF_C000
   /// Pins of the I/O APIC in user space, whose end-of-interrupt KVM reports.
   public static let interruptPins = 24
 
@@ -66,7 +66,7 @@ public final class KVMVirtualMachine: MemorySlots, Sendable {
 
   /// A slot that is never there for long, above all that an ``AddressSpace`` uses, and its place.
   private static let passingSlot: UInt32 = 1000
-  private static let passingAddress: UInt64 = 0xFFFB_B000
+  private static let passingAddress: UInt64 = 0xFFBF_B000
 
   /// Has KVM forget every translation that it derived from the guest's page tables. For a KVM that
   /// keeps shadow page tables and is not told of our own writes to the guest's. Any thread.

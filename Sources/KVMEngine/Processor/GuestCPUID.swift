@@ -5,6 +5,8 @@ import CKVM
 enum GuestCPUID {
   /// Hypervisor leaves: left out, since hypercalls hang on nested hosts and no guest needs them.
   private static let hypervisorLeaves: ClosedRange<UInt32> = 0x4000_0000...0x4FFF_FFFF
+  /// At most: UEFI firmware maps all that there are, and many hosts have 48.
+  private static let physicalAddressBits: UInt32 = 40
   private static let tscDeadline: UInt32 = 1 << 24
   private static let x2APIC: UInt32 = 1 << 21
   private static let hyperThreading: UInt32 = 1 << 28
@@ -43,6 +45,9 @@ enum GuestCPUID {
         } else {
           leaves[position].edx &= ~hyperThreading
         }
+      case 0x8000_0008:
+        let bits = min(leaves[position].eax & 0xFF, physicalAddressBits)
+        leaves[position].eax = leaves[position].eax & 0xFF00 | bits
       case 0xB, 0x1F: leaves[position].edx = UInt32(index)
       default: break
       }

@@ -10,6 +10,8 @@ struct BootImage: Sendable {
   let ramDisk: [UInt8]
   /// Where the RAM disk lies; 0 where there is none.
   let ramDiskAddress: UInt64
+  /// What a Multiboot kernel gets, with its place each.
+  private let modules: [(content: [UInt8], information: MultibootInformation.Module)]
   private let machine: FirmwareConfiguration
 
   private static let page: UInt64 = 4096
@@ -25,6 +27,17 @@ struct BootImage: Sendable {
     }
     self.machine = machine
     let text = Array(files.commandLine.utf8)
+    guard kernel.multiboot == nil else {
+      commandLine = text + [0]
+      ramDisk = []
+      ramDiskAddress = 0
+      modules = try Self.modules(files, behind: kernel.end, machine)
+      return
+    }
+    guard files.modules.isEmpty else {
+      throw MachineError("cannot boot \(files.kernel): \(BadKernel.takesNoModules.sentence)")
+    }
+    modules = []
     let room = min(kernel.header.commandLineSize, Self.roomForCommandLine(kernel.entry))
     guard text.count <= room else {
       throw MachineError(
@@ -47,6 +60,34 @@ struct BootImage: Sendable {
     ramDiskAddress = ramDisk.isEmpty ? 0 : address
   }
 
+  /// Reads the modules, and puts them one behind the other on borders of pages.
+  private static func modules(
+    _ files: DirectBootFiles, behind end: UInt64, _ machine: FirmwareConfiguration
+  ) throws(MachineError) -> [(content: [UInt8], information: MultibootInformation.Module)] {
+    var next = end
+    var result: [(content: [UInt8], information: MultibootInformation.Module)] = []
+    let disk = files.initialRAMDisk.map { [DirectBootFiles.Module(path: $0)] } ?? []
+    for module in disk + files.modules {
+      let content = try DirectBootFiles.read(module.path)
+      let start = (next + page - 1) / page * page
+      next = start + UInt64(content.count)
+      guard next <= machine.ramBelow4G else {
+        throw MachineError(
+          "the module \(module.path) does not fit: it needs a desktop with at least "
+            + "\((next + (1 << 20) - 1) >> 20) MiB of memory")
+      }
+      result.append(
+        (content, .init(range: start..<next, commandLine: Array(module.commandLine.utf8) + [0])))
+    }
+    let text = result.reduce(files.commandLine.utf8.count) { $0 + $1.information.commandLine.count }
+    guard text < MemoryMap.multibootInformationBytes / 2 else {
+      throw MachineError(
+        "the kernel's and its modules' command lines are too long: together they have room for "
+          + "\(MemoryMap.multibootInformationBytes / 2) bytes")
+    }
+    return result
+  }
+
   private static func roomForCommandLine(_ entry: KernelImage.Entry) -> Int {
     entry == .linux16
       ? MemoryMap.realModeCommandLineBytes - 1 : MemoryMap.kernelCommandLineBytes - 1
@@ -62,12 +103,19 @@ struct BootImage: Sendable {
   // MARK: Into memory
 
   /// Copies everything to its place and says how the processor goes on from `system`.
-  func place(in space: AddressSpace, from system: SystemRegisters) -> EntryState {
+  /// - Parameter show: gives the screen that a Multiboot kernel asks for, as near as can be.
+  func place(
+    in space: AddressSpace, from system: SystemRegisters,
+    show: (MultibootHeader.Screen) -> BootScreen? = { _ in nil }
+  ) -> EntryState {
     for part in kernel.parts {
       part.content.withUnsafeBytes { space.write(part.address, from: $0) }
       zero(space, from: part.address + UInt64(part.content.count), to: part.address + part.size)
     }
     ramDisk.withUnsafeBytes { space.write(ramDiskAddress, from: $0) }
+    if let header = kernel.multiboot, case .multiboot(let address) = kernel.entry {
+      return enter(space, system, header, at: address, header.screen.flatMap(show) ?? .text)
+    }
     let isReal = kernel.entry == .linux16
     let line = isReal ? MemoryMap.realModeCommandLine : MemoryMap.kernelCommandLine
     space.write(line, bytes: commandLine)
@@ -118,7 +166,7 @@ struct BootImage: Sendable {
       let info = PVHStartInfo.bytes(at: MemoryMap.bootParameters, values)
       space.write(MemoryMap.bootParameters, bytes: info)
       return state
-    case .linux16: return enterRealMode(space, system, values)
+    case .linux16, .multiboot: return enterRealMode(space, system, values)
     }
   }
 
@@ -137,5 +185,38 @@ struct BootImage: Sendable {
     space.write(MemoryMap.realModeSetup, bytes: code)
     let segment = UInt16(truncatingIfNeeded: MemoryMap.realModeSetup >> 4)
     return .real(system, segment: segment, stack: stack)
+  }
+
+  /// Puts the modules and the Multiboot information into memory.
+  private func enter(
+    _ space: AddressSpace, _ system: SystemRegisters, _ header: MultibootHeader,
+    at address: UInt64, _ screen: BootScreen
+  ) -> EntryState {
+    for module in modules {
+      module.content.withUnsafeBytes { space.write(module.information.range.lowerBound, from: $0) }
+    }
+    let base = kernel.parts.first?.address ?? 0
+    let information = MultibootInformation(
+      commandLine: commandLine, modules: modules.map(\.information), memoryMap: machine.memoryMap,
+      lowerKiB: UInt32(machine.baseMemoryKiB),
+      upperKiB: UInt32(truncatingIfNeeded: machine.extendedBytes >> 10), screen: screen,
+      rootPointer: Self.rootPointer(space),
+      loadAddress: header.isRelocatable ? UInt32(truncatingIfNeeded: base) : nil)
+    let place = MemoryMap.multibootInformation
+    space.write(place, bytes: header.version == 1 ? information.old(at: place) : information.new())
+    var state = EntryState.flat32(system, at: address)
+    state.registers.rax = MultibootInformation.magic(header.version)
+    state.registers.rbx = place
+    for table in state.tables { space.write(table.address, bytes: table.bytes) }
+    return state
+  }
+
+  /// ACPI's root pointer, where systems look for it (ACPI specification 6.5, 5.2.5.1).
+  private static func rootPointer(_ space: AddressSpace) -> [UInt8] {
+    for address in stride(from: MemoryMap.firmware, to: MemoryMap.highMemoryArea, by: 16) {
+      let bytes = space.bytes(at: address, count: 36)
+      if bytes.starts(with: "RSD PTR ".utf8) { return bytes }
+    }
+    return []
   }
 }

@@ -12,16 +12,20 @@ final class DirectBoot: Sendable {
   private let failed: @Sendable (String) -> Void
   /// What was read when the machine was made, for the first boot.
   private let first: Mutex<BootImage?>
+  /// Shows the screen that a Multiboot kernel asks for.
+  private let show: @Sendable (MultibootHeader.Screen) -> BootScreen?
 
   /// - Parameter isRestored: the machine goes on from a snapshot: only a reset needs the files.
   /// - Throws: a sentence for the user.
   init(
     _ files: DirectBootFiles, machine: FirmwareConfiguration, isRestored: Bool = false,
+    show: @escaping @Sendable (MultibootHeader.Screen) -> BootScreen? = { _ in nil },
     failed: @escaping @Sendable (String) -> Void
   ) throws(MachineError) {
     self.files = files
     self.machine = machine
     self.failed = failed
+    self.show = show
     first = Mutex(isRestored ? nil : try BootImage(files, machine: machine))
   }
 
@@ -33,7 +37,7 @@ final class DirectBoot: Sendable {
     }
     do throws(MachineError) {
       let image = if let prepared { prepared } else { try BootImage(files, machine: machine) }
-      let state = image.place(in: space, from: call.system)
+      let state = image.place(in: space, from: call.system, show: show)
       call.enter(state.registers, state.system)
       return .enter
     } catch {

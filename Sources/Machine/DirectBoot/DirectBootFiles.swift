@@ -4,14 +4,29 @@ import KVMEngine
 /// What is booted instead of a medium: a kernel of Linux or of another system that is entered as
 /// Linux or as PVH guests are.
 public struct DirectBootFiles: Sendable, Equatable, Codable {
-  /// The kernel's path: a bzImage, or an uncompressed ELF file.
+  /// A file that a Multiboot kernel gets, and what it is told with it.
+  public struct Module: Sendable, Equatable, Codable {
+    public var path: String
+    public var commandLine: String
+
+    public init(path: String, commandLine: String = "") {
+      self.path = path
+      self.commandLine = commandLine
+    }
+  }
+
+  /// The kernel's path: a bzImage, an uncompressed ELF file, or a Multiboot kernel.
   public var kernel: String
-  /// The path of what the kernel gets as initial RAM disk.
+  /// The path of what the kernel gets as initial RAM disk; a Multiboot kernel's first module.
   public var initialRAMDisk: String?
   /// The kernel's command line.
   public var commandLine: String
+  public var modules: [Module]
 
-  public init(kernel: String, initialRAMDisk: String? = nil, commandLine: String = "") {
+  public init(
+    kernel: String, initialRAMDisk: String? = nil, commandLine: String = "", modules: [Module] = []
+  ) {
+    self.modules = modules
     self.kernel = kernel
     self.initialRAMDisk = initialRAMDisk
     self.commandLine = commandLine

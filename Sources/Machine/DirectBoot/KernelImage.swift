@@ -10,6 +10,8 @@ struct KernelImage: Sendable {
     case linux16
     /// Flat protected mode, EBX the start information (Xen, docs/misc/pvh.pandoc).
     case pvh(UInt64)
+    /// Flat protected mode, EBX the Multiboot information, EAX its magic number.
+    case multiboot(UInt64)
   }
 
   /// Bytes for one place; those that `content` lacks up to `size` are zeroes.
@@ -28,15 +30,23 @@ struct KernelImage: Sendable {
   /// The set-up code of a 16-bit entry; empty otherwise.
   var setupCode: ArraySlice<UInt8> = []
 
+  /// What the kernel asks for, of one that is entered as Multiboot kernels are.
+  var multiboot: MultibootHeader?
+
   private static let sector = 512
   private static let firstMebibyte: UInt64 = 1 << 20
   private static let entry64Offset: UInt64 = 0x200
 
   /// Understands `file`, for a machine whose memory below 4 GiB ends at `memoryEnd`.
   init(_ file: [UInt8], memoryEnd: UInt64) throws(BadKernel) {
-    if ELFImage.begins(file) {
-      guard let header = SetupHeader.forUncompressed else { throw .notAKernel }
-      try self.init(elf: file, header: header)
+    let isELF = ELFImage.begins(file)
+    if isELF, try ELFImage(file).isLinux {
+      try self.init(elf: file)
+    } else if isELF || SetupHeader(file) == nil, let multiboot = try MultibootHeader.find(in: file)
+    {
+      try self.init(multiboot: file, multiboot)
+    } else if isELF {
+      try self.init(elf: file)
     } else {
       guard let header = SetupHeader(file) else { throw .notAKernel }
       guard header.version >= 0x0202 else { throw .tooOld(header.version) }
@@ -45,6 +55,19 @@ struct KernelImage: Sendable {
     }
     for part in parts where part.address < Self.firstMebibyte { throw .tooLow(part.address) }
     guard end <= memoryEnd else { throw .needsMemory(end) }
+  }
+
+  /// A kernel of which nothing is known but what the ELF file says.
+  private init(elf file: [UInt8]) throws(BadKernel) {
+    guard let header = SetupHeader.forUncompressed else { throw .notAKernel }
+    try self.init(elf: file, header: header)
+  }
+
+  init(entry: Entry, parts: [Part], header: SetupHeader, end: UInt64) {
+    self.entry = entry
+    self.parts = parts
+    self.header = header
+    self.end = end
   }
 
   private init(elf file: [UInt8], header: SetupHeader) throws(BadKernel) {

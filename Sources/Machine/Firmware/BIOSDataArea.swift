@@ -91,6 +91,8 @@ public struct BIOSDataArea: Sendable {
     /// Bit 7: a handler is set. Bits 0-2: bytes of a packet, less one.
     static let pointerFlags2: UInt16 = 0x27
     static let pointerPacket: UInt16 = 0x28
+    /// Who connected to power management: 0 nobody, else the version that it speaks.
+    static let powerManagement: UInt16 = 0x30
     static let hardDisk0: UInt16 = 0x3D
     static let hardDisk1: UInt16 = 0x4D
   }

@@ -14,12 +14,18 @@ final class BootBIOS: Device {
     /// Why the devices before did not boot, a line each.
     var failures: [String] = []
     var current: BootDevice?
+    /// The line of the menu that is chosen; nil while there is no menu.
+    var chosen: Int?
+    /// What comes before the boot order.
+    var preferred: BootDevice?
   }
 
   let name = "boot-bios"
   private let context: FirmwareContext
   private let loader: any BootLoader
   private let state = Mutex(State())
+  /// Whether the next boot shows the menu, whatever keys are typed.
+  private let isMenuWanted = Mutex(false)
 
   /// Where the text for the screen goes: nothing was booted, so memory there is free.
   private static let textAddress: UInt16 = 0x7C00
@@ -37,7 +43,9 @@ final class BootBIOS: Device {
 
   func restore(_ state: State) throws(RestoreError) {
     let count = context.configuration.bootOrder.count
-    guard 0...count ~= state.next, state.failures.count <= 2 * count else {
+    guard 0...count ~= state.next, state.failures.count <= 2 * count + 2,
+      0..<BootMenu.mostLines ~= state.chosen ?? 0
+    else {
       throw RestoreError(device: name, problem: "it is beyond the boot order's end")
     }
     self.state.withLock { $0 = state }
@@ -46,7 +54,57 @@ final class BootBIOS: Device {
   /// INT 19h.
   func start(_ call: inout FirmwareCall) -> FirmwareOutcome {
     state.withLock { $0 = State() }
+    guard wantsMenu() else { return boot(&call) }
+    state.withLock { $0.chosen = 0 }
+    return showMenu(&call)
+  }
+
+  /// Has the next boot show the menu.
+  func requestMenu() { isMenuWanted.withLock { $0 = true } }
+
+  /// Whether the desktop always has a menu, or F12 was held or typed.
+  private func wantsMenu() -> Bool {
+    let data = BIOSDataArea(context.space)
+    let isTyped = data.firstKeystroke() == UInt16(BIOS_KEY_F12)
+    if isTyped { data.dropKeystroke() }
+    let isRequested = isMenuWanted.withLock { wanted in
+      defer { wanted = false }
+      return wanted
+    }
+    return context.configuration.hasBootMenu || isRequested || isTyped
+  }
+
+  /// A key came while the menu is there.
+  func menuKey(_ call: inout FirmwareCall) -> FirmwareOutcome {
+    let devices = menuDevices
+    let choice = state.withLock { state -> BootMenu.Choice in
+      let choice = BootMenu.key(call.ax, chosen: state.chosen ?? 0, count: devices.count)
+      switch choice {
+      case .line(let line): state.chosen = line
+      case .boot(let line):
+        state.chosen = nil
+        state.preferred = devices.indices.contains(line) ? devices[line].device : nil
+      case .leave: state.chosen = nil
+      }
+      return choice
+    }
+    if case .line = choice { return showMenu(&call) }
+    BootMenu.clear(context.space)
     return boot(&call)
+  }
+
+  /// The drives that there are, in the boot order, then the others.
+  private var menuDevices: [(device: BootDevice, title: String)] {
+    let order = context.configuration.bootOrder
+    let devices = order + BootDevice.allCases.filter { !order.contains($0) }
+    return devices.compactMap { device in loader.bootTitle(device).map { (device, $0) } }
+  }
+
+  private func showMenu(_ call: inout FirmwareCall) -> FirmwareOutcome {
+    BootMenu.paint(
+      menuDevices.map(\.title), chosen: state.withLock { $0.chosen } ?? 0, on: context.space)
+    call.ax = UInt16(BIOS_BOOT_MENU)
+    return .done
   }
 
   /// INT 18h.
@@ -84,6 +142,10 @@ final class BootBIOS: Device {
   private func nextDevice() -> BootDevice? {
     state.withLock { state in
       let order = context.configuration.bootOrder
+      if let device = state.preferred {
+        state.preferred = nil
+        return device
+      }
       guard state.next < order.count else { return nil }
       defer { state.next += 1 }
       return order[state.next]

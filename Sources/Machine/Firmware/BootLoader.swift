@@ -53,6 +53,9 @@ public protocol BootLoader: AnyObject, Sendable {
   /// what the last boot left behind.
   func prepareForBoot() -> DriveInventory
 
+  /// What the boot menu calls the drive that `device` is; nil where there is none.
+  func bootTitle(_ device: BootDevice) -> String?
+
   /// Loads the boot code of `device` into guest memory, if it has any.
   func loadBootCode(from device: BootDevice) -> BootResult
 }

@@ -21,6 +21,18 @@ extension DiskBIOS: BootLoader {
       })
   }
 
+  public func bootTitle(_ device: BootDevice) -> String? {
+    let (kind, title): (DriveKind, String) =
+      switch device {
+      case .floppy: (.floppy, "Floppy disk")
+      case .hardDisk: (.hardDisk, "Hard disk")
+      case .cdrom: (.cdrom, "CD-ROM")
+      }
+    guard let drive = drives(kind).first else { return nil }
+    guard let medium = drive.medium else { return "\(title): the drive is empty" }
+    return "\(title): \(Self.shortName(medium.path))"
+  }
+
   public func loadBootCode(from device: BootDevice) -> BootResult {
     bootedCD.withLock { $0 = nil }
     defer { publishCounts() }

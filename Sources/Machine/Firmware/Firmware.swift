@@ -11,6 +11,7 @@ public final class Firmware: Sendable {
   /// The port whose write is a trap, if it comes from a slot of the ROM.
   public static let trapPort = UInt16(BIOS_TRAP_PORT)
   private let services: [(any FirmwareService)?]
+  private let boot: BootBIOS
   /// What of the firmware's state lies outside guest memory and is saved with the machine.
   public let devices: [any Device]
 
@@ -52,10 +53,15 @@ public final class Firmware: Sendable {
       direct.map { $0.start(&call, in: space) } ?? boot.start(&call)
     }
     services[Int(BIOS_SLOT_BOOT_NEXT)] = FirmwareRoutine { boot.goOn(&$0) }
+    services[Int(BIOS_SLOT_BOOT_KEY)] = FirmwareRoutine { boot.menuKey(&$0) }
     services[Int(BIOS_SLOT_ENTER_PROTECTED)] = FirmwareRoutine { system.enterProtectedMode(&$0) }
     self.services = services
+    self.boot = boot
     devices = [boot]
   }
+
+  /// Has the next boot show the boot menu: somebody holds its key.
+  public func requestBootMenu() { boot.requestMenu() }
 
   /// Which slot's trap instruction lies at `ip` in segment F000h, or just before it: hosts differ
   /// in whether IP has moved on when they report an OUT.

@@ -10,6 +10,8 @@ public struct FirmwareConfiguration: Sendable, Equatable {
   public var processorCount: Int
   /// What INT 19h tries, in this order.
   public var bootOrder: [BootDevice]
+  /// Whether every boot begins with the boot menu.
+  public var hasBootMenu = false
 
   public init(
     ramBelow4G: UInt64, ramAbove4G: UInt64 = 0, baseMemoryKiB: UInt16 = 639,

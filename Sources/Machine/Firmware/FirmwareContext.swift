@@ -19,6 +19,8 @@ struct FirmwarePorts: Sendable {
   func read(_ port: UInt16) -> UInt8 { UInt8(truncatingIfNeeded: bus.read(port, width: .byte)) }
   func write(_ port: UInt16, _ value: UInt8) { bus.write(port, width: .byte, value: UInt32(value)) }
 
+  func write(_ port: UInt16, word: UInt16) { bus.write(port, width: .word, value: UInt32(word)) }
+
   /// A byte of the CMOS memory or the real-time clock.
   func readCMOS(_ index: UInt8) -> UInt8 {
     write(Port.cmosIndex, index)

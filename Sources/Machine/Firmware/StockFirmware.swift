@@ -5,31 +5,46 @@ import KVMEngine
 struct StockFirmware {
   /// What lies below 4 GiB, and its end below 1 MiB.
   let rom: [UInt8]
-  /// The display adapter's expansion ROM.
-  let videoROM: [UInt8]
+  /// The display adapter's expansion ROM; nil where the firmware brings its driver.
+  let videoROM: [UInt8]?
+  /// The flash chip's contents in which the firmware keeps variables, as they are at first; it lies
+  /// below ``rom``. Nil where it has none.
+  let variables: [UInt8]?
 
-  private static let folder = "/usr/share/seabios/"
   private static let largestFile = 16 << 20
-  /// ROMs are mapped in whole pages, and the last 64 KiB at least are needed.
-  private static let granularity = 0x10000
+  /// ROMs are mapped in whole pages, and the last 128 KiB at least are needed.
+  private static let granularity = 0x1000
+  private static let leastBytes = 0x20000
 
   /// Nil where `kind` is our own firmware.
   /// - Throws: a sentence where a file is missing or is no firmware.
   init?(_ kind: FirmwareKind) throws(MachineError) {
-    guard kind == .seabios else { return nil }
-    rom = try Self.read("bios-256k.bin")
-    guard !rom.isEmpty, rom.count % Self.granularity == 0 else {
-      throw MachineError("\(Self.folder)bios-256k.bin is no firmware: \(rom.count) bytes")
+    switch kind {
+    case .builtin: return nil
+    case .seabios:
+      rom = try Self.readROM("/usr/share/seabios/bios-256k.bin", package: "seabios")
+      videoROM = try Self.read("/usr/share/seabios/vgabios-stdvga.bin", package: "seabios")
+      variables = nil
+    case .ovmf:
+      rom = try Self.readROM("/usr/share/OVMF/OVMF_CODE_4M.fd", package: "ovmf")
+      videoROM = nil
+      variables = try Self.readROM("/usr/share/OVMF/OVMF_VARS_4M.fd", package: "ovmf")
     }
-    videoROM = try Self.read("vgabios-stdvga.bin")
   }
 
-  private static func read(_ name: String) throws(MachineError) -> [UInt8] {
-    let path = folder + name
+  private static func readROM(_ path: String, package: String) throws(MachineError) -> [UInt8] {
+    let bytes = try read(path, package: package)
+    guard bytes.count >= leastBytes, bytes.count % granularity == 0 else {
+      throw MachineError("\(path) is no firmware: \(bytes.count) bytes")
+    }
+    return bytes
+  }
+
+  private static func read(_ path: String, package: String) throws(MachineError) -> [UInt8] {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else {
       let cause = String(cString: strerror(errno))
-      throw MachineError("cannot open \(path): \(cause); install Debian's package seabios")
+      throw MachineError("cannot open \(path): \(cause); install Debian's package \(package)")
     }
     defer { close(descriptor) }
     var bytes: [UInt8] = []

@@ -6,7 +6,7 @@ import KVMEngine
 /// 15.1, for AX=E820h).
 ///
 /// The ROM itself answers AH=4Fh and 91h. Not modelled: cassette, joystick, EISA and Micro Channel
-/// configuration, APM; they give AH=86h with carry.
+/// configuration; they give AH=86h with carry.
 final class SystemBIOS: FirmwareService {
   typealias Field = BIOSDataArea.Field
   let context: FirmwareContext
@@ -29,6 +29,7 @@ final class SystemBIOS: FirmwareService {
     switch call.ah {
     case 0x24: gateA20(&call)
     case 0x4F: call.carry = true
+    case 0x53: powerManagement(&call)
     case 0x80...0x82, 0x85, 0x90, 0x91: call.ah = 0
     case 0x83: waitForEvent(&call)
     case 0x86: return wait(&call)

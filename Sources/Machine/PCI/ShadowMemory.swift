@@ -134,12 +134,12 @@ public final class ShadowMemory: MemoryDevice {
 
 extension MemoryBlock {
   /// The byte at `offset`; all ones beyond the block.
-  fileprivate func byte(_ offset: Int) -> UInt8 {
+  func byte(_ offset: Int) -> UInt8 {
     bytes(at: offset, count: 1)?.first ?? 0xFF
   }
 
   /// Stores a byte, as a device's write: decoded code of it is stale.
-  fileprivate func setByte(_ offset: Int, _ value: UInt8) {
+  func setByte(_ offset: Int, _ value: UInt8) {
     guard let bytes = bytes(at: offset, count: 1) else { return }
     bytes[0] = value
     code.page(offset >> 12)?.pointee.noteWrite(from: offset & 4095, through: offset & 4095)

@@ -106,6 +106,7 @@ extension Machine {
       builtInFloppyBytes: floppy?.count, bootOrder: configuration.bootOrder,
       directBoot: configuration.directBoot, firmwareKind: configuration.firmware,
       cpu: configuration.cpu.description,
+      firmwareVariables: configuration.firmwareVariables.map(SnapshotDescription.wholePath),
       debugExit: configuration.debugExit,
       stopsOnTripleFault: configuration.onTripleFault == .stop,
       firmware: SnapshotDescription.firmwareMark,

@@ -27,6 +27,8 @@ public struct SnapshotDescription: Codable, Equatable, Sendable {
   public var firmwareKind: FirmwareKind
   /// Which processors the guest sees, as a user writes it.
   public var cpu: String
+  /// Where that firmware keeps its variables, if anywhere.
+  public var firmwareVariables: String?
   public var debugExit: Bool
   public var stopsOnTripleFault: Bool
   /// Of the firmware, whose services a guest may be in the middle of.
@@ -44,15 +46,18 @@ public struct SnapshotDescription: Codable, Equatable, Sendable {
     guard let path = drive.path, stat(path, &status) == 0 else {
       return DriveRecord(drive: drive, bytes: 0, modified: 0)
     }
-    // Whoever restores may do it from another folder.
-    if let whole = realpath(path, nil) {
-      drive.path = String(cString: whole)
-      free(whole)
-    }
+    drive.path = wholePath(path)
     let time = status.st_mtim
     return DriveRecord(
       drive: drive, bytes: UInt64(clamping: status.st_size),
       modified: Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec))
+  }
+
+  /// `path` from the root on: whoever restores may do it from another folder.
+  static func wholePath(_ path: String) -> String {
+    guard let whole = realpath(path, nil) else { return path }
+    defer { free(whole) }
+    return String(cString: whole)
   }
 
   /// Names this program's firmware.
@@ -109,6 +114,7 @@ extension MachineConfiguration {
     do throws(CPUModel.Problem) { cpu = try CPUModel(description.cpu) } catch {
       throw SnapshotError("cannot go on from \(path): \(error)")
     }
+    firmwareVariables = description.firmwareVariables
     debugExit = description.debugExit
     onTripleFault = description.stopsOnTripleFault ? .stop : .reset
   }

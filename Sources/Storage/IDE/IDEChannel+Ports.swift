@@ -1,6 +1,10 @@
 import KVMEngine
 
 extension IDEChannel {
+  /// What the registers of a cable without devices read as: data bit 7 is pulled down, so that nobody
+  /// takes it for a busy device (ATA/ATAPI-6, 6.1 "Signal conventions", note on DD7).
+  fileprivate static let nobody: UInt32 = 0x7F
+
   /// The command block: data, and seven registers of a byte. Registered as `.native`.
   public var commandPorts: any PortDevice { CommandPorts(channel: self) }
   /// The control block's one port: device control and alternate status.
@@ -26,7 +30,7 @@ extension IDEChannel {
     init(channel: IDEChannel) { self.channel = channel }
 
     func readPort(_ offset: UInt16, width: AccessWidth) -> UInt32 {
-      channel.with { $0.isEmpty ? 0xFF : UInt32($0.status) }
+      channel.with { $0.isEmpty ? IDEChannel.nobody : UInt32($0.status) }
     }
 
     func writePort(_ offset: UInt16, width: AccessWidth, value: UInt32) {
@@ -45,7 +49,7 @@ extension IDEChannel {
   /// A wider access is one byte a register, the lowest first.
   fileprivate func readRegisters(_ offset: UInt16, _ width: AccessWidth) -> UInt32 {
     with { core in
-      guard !core.isEmpty else { return .max }
+      guard !core.isEmpty else { return 0x0101_0101 &* Self.nobody }
       var value: UInt32 = 0
       for index in 0..<UInt16(width.bytes) {
         let register = offset &+ index

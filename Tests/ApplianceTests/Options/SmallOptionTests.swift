@@ -16,8 +16,9 @@ import Testing
   }
 
   @Test func readsBootOrders() throws {
-    #expect(try BootOrder.parse("cdrom,disk,floppy") == [.cdrom, .hardDisk, .floppy])
-    #expect(try BootOrder.parse("CD") == [.cdrom])
+    #expect(try BootOrder.parse("cdrom,disk,floppy").kinds == [.cdrom, .hardDisk, .floppy])
+    #expect(try BootOrder.parse("CD") == .init(kinds: [.cdrom]))
+    #expect(try BootOrder.parse("menu,cd") == .init(kinds: [.cdrom], hasMenu: true))
     for text in ["", "disk,", "disk,disk", "hd,disk", "network"] {
       #expect(throws: Complaint.self) { try BootOrder.parse(text) }
     }

@@ -45,6 +45,13 @@ menuentry "Porthole: restart" {
 }
 """
 
+GRUB_EFI = """\
+terminal_output console
+echo "Hello from GRUB as a UEFI program."
+read answer
+halt
+"""
+
 SYSLINUX_MENU = """\
 UI menu.c32
 PROMPT 0
@@ -103,6 +110,22 @@ def grub_disk(path, work):
     copy(path, FIRST * SECTOR, files[:2])
     run("mmd", "-i", volume, "::/boot/grub/i386-pc")
     run("mcopy", "-i", volume, *[source for source, _ in files[2:]], "::/boot/grub/i386-pc/")
+
+
+def grub_efi_disk(path, work):
+    """An EFI system partition with GRUB as the program that is started where nothing is set up."""
+    modules = "/usr/lib/grub/x86_64-efi"
+    need("grub-efi-amd64-bin grub-common mtools dosfstools", "grub-mkimage", "mkfs.fat", "mcopy",
+         f"{modules}/normal.mod")
+    count = 8 * 2048
+    blank(path, (FIRST + count) * SECTOR)
+    program = os.path.join(work, "BOOTX64.EFI")
+    settings = save(work, "early.cfg", GRUB_EFI)
+    run("grub-mkimage", "-d", modules, "-O", "x86_64-efi", "-p", "/boot/grub", "-c", settings,
+        "-o", program, "part_msdos", "fat", "normal", "echo", "read", "halt")
+    partition(path, [(FIRST, count, 0xEF)])
+    fat(path, FIRST, count, "PORTHOLE")
+    copy(path, FIRST * SECTOR, [(program, "EFI/BOOT/BOOTX64.EFI")])
 
 
 # ---- memtest86+ ----------------------------------------------------------------------------------
@@ -169,6 +192,7 @@ def mbr_disk(path, work):
 MEDIA = {
     "grub-cd.iso": grub_cd,
     "grub-disk.img": grub_disk,
+    "grub-efi.img": grub_efi_disk,
     "memtest-ia32.iso": memtest("ia32"),
     "memtest-x64.iso": memtest("x64"),
     "syslinux-floppy.img": syslinux_floppy,

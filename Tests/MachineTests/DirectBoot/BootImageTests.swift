@@ -154,7 +154,8 @@ import Testing
     let other = sentence { try image(Array("hello".utf8)) }
     #expect(other.hasPrefix("cannot boot /tmp/"))
     #expect(
-      other.hasSuffix("it is no kernel: neither a bzImage nor an ELF file that can be loaded"))
+      other.hasSuffix(
+        "it is no kernel: neither a bzImage, an ELF file that can be loaded, nor Multiboot"))
     let missing = sentence {
       try BootImage(DirectBootFiles(kernel: "/nowhere/kernel"), machine: machine)
     }

@@ -67,4 +67,66 @@ import Testing
     #expect(bytes.count < 2200 && bytes.last == 0)
     #expect(String(decoding: bytes, as: UTF8.self).hasSuffix("try again.\r\n\0"))
   }
+
+  // MARK: The menu
+
+  private let menuKey: UInt8 = 0xF6
+
+  private func bootable() -> DiskDouble {
+    DiskDouble([
+      .hardDisk: .loaded(drive: 0x80, segment: 0, offset: 0x7C00),
+      .cdrom: .loaded(drive: 0xE0, segment: 0x07C0, offset: 0),
+    ])
+  }
+
+  private func screen(_ fixture: FirmwareFixture, row: Int) -> (text: String, attribute: UInt8) {
+    let cells = fixture.space.bytes(at: UInt64(0xB8000 + row * 160 + 24), count: 112)
+    let text = stride(from: 0, to: cells.count, by: 2).map { cells[$0] }
+    return (String(decoding: text, as: UTF8.self), cells[1])
+  }
+
+  private func key(_ fixture: FirmwareFixture, _ code: UInt16) -> FirmwareCall {
+    fixture.call(menuKey) { $0.ax = code }.call
+  }
+
+  @Test func theMenuListsWhatThereIsAndBootsWhatIsChosen() throws {
+    var configuration = FirmwareConfiguration(ramBelow4G: 18 << 20)
+    configuration.hasBootMenu = true
+    let fixture = try FirmwareFixture(disk: bootable(), configuration: configuration)
+    let text = try MemoryBlock(name: "text", size: 0x8000)
+    try fixture.space.map(text, size: 0x8000, at: 0xB8000)
+    #expect(fixture.call(boot).call.ax == 2)
+    #expect(screen(fixture, row: 10).text.contains("1  a hardDisk"))
+    #expect(screen(fixture, row: 11).text.contains("2  a cdrom"))
+    #expect(
+      screen(fixture, row: 10).attribute == 0x70 && screen(fixture, row: 11).attribute == 0x1F)
+    #expect(key(fixture, 0x50E0).ax == 2)
+    #expect(screen(fixture, row: 11).attribute == 0x70)
+    #expect(key(fixture, 0x50E0).ax == 2, "down from the last line is the first")
+    #expect(key(fixture, 0x4800).ax == 2, "and up again")
+    let entered = key(fixture, 0x1C0D)
+    #expect(entered.ax == 0 && entered.dx == 0xE0)
+    #expect(fixture.call(next).call.dx == 0x80, "then the boot order")
+  }
+
+  @Test func f12ShowsTheMenuOnceAndEscapeLeavesIt() throws {
+    let fixture = try FirmwareFixture(disk: bootable())
+    #expect(fixture.call(boot).call.dx == 0x80)
+    #expect(fixture.data.storeKeystroke(0x8600))
+    #expect(fixture.call(boot).call.ax == 2)
+    let left = key(fixture, 0x011B)
+    #expect(left.ax == 0 && left.dx == 0x80)
+    fixture.firmware.requestBootMenu()
+    #expect(fixture.call(boot).call.ax == 2)
+    #expect(key(fixture, 0x0332).dx == 0xE0, "a digit boots its line")
+    #expect(fixture.call(boot).call.dx == 0x80)
+  }
+
+  @Test func aMenuWithoutDrivesIsLeftByAnyChoice() throws {
+    let fixture = try FirmwareFixture()
+    fixture.firmware.requestBootMenu()
+    #expect(fixture.call(boot).call.ax == 2)
+    #expect(key(fixture, 0x50E0).ax == 2 && key(fixture, 0x0231).ax == 2)
+    #expect(key(fixture, 0x1C0D).ax == 1)
+  }
 }

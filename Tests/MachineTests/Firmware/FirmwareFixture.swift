@@ -85,6 +85,9 @@ final class DiskDouble: FirmwareService, BootLoader {
     return .done
   }
   func prepareForBoot() -> DriveInventory { drives }
+  func bootTitle(_ device: BootDevice) -> String? {
+    results[device] == nil ? nil : "a \(device.rawValue)"
+  }
   func loadBootCode(from device: BootDevice) -> BootResult {
     results[device] ?? .failed("\(device.rawValue): no medium.")
   }

@@ -186,7 +186,7 @@ import Testing
 
   @Test func unknownFunctionsFail() throws {
     let fixture = try FirmwareFixture()
-    for function: UInt8 in [0x00, 0x53, 0x84, 0xD8, 0xFF] {
+    for function: UInt8 in [0x00, 0x54, 0x84, 0xD8, 0xFF] {
       let call = fixture.call(0x15) { $0.ah = function }.call
       #expect(call.carry && call.ah == 0x86)
     }

@@ -18,7 +18,7 @@ import Testing
     rig.out(6, 0x10)
     #expect(rig.alternate == 0)
     let nobody = try IDERig(first: nil)
-    #expect(nobody.status == 0xFF && nobody.alternate == 0xFF)
+    #expect(nobody.status == 0x7F && nobody.alternate == 0x7F)
   }
 
   @Test func identifyTellsCapacitiesAndModes() throws {
