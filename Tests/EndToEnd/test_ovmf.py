@@ -66,16 +66,10 @@ def test_ovmf_reaches_its_shell_and_keeps_its_variables(desktops, folder, keep):
 
     console = Console(folder, "second")
     desktop = started(
-        desktops, console, "--engine", "software", "--cpus", "2", "--firmware-variables", store)
+        desktops, console, "--engine", "hybrid", "--cpus", "2", "--firmware-variables", store)
     typed(desktop, console, f"setvar {VARIABLE}", "EE FF C0 00")
     desktop.type("reset -s\n")
     assert desktop.ended(20) == 0, "the shell switches the desktop off"
-
-
-def test_ovmf_runs_under_the_hybrid_engine(desktops, folder):
-    console = Console(folder)
-    desktop = started(desktops, console, "--engine", "hybrid")
-    typed(desktop, console, "ver", "UEFI Interactive Shell")
 
 
 def test_ovmf_boots_grub_from_a_disk(desktops, media, folder):
