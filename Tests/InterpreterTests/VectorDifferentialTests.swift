@@ -8,7 +8,7 @@ import Testing
 /// processor: every encoding of the tables, with any length, width and register in its prefix. What
 /// is #UD on one side has to be #UD on the other.
 @Suite(.serialized) struct VectorDifferentialTests {
-  private typealias Shared = DifferentialTests
+  private typealias Shared = NativeComparison
 
   private struct Fields {
     var reg: UInt8
@@ -214,6 +214,74 @@ import Testing
       }
     }
     #expect(undefined < tried / 2)
+  }
+
+  /// Memory of the two rigs below.
+  private static let operand: UInt64 = 0x50000
+
+  private func extendedRig(long: Bool) throws -> Rig {
+    let rig = try Rig()
+    if long { rig.long([]) } else { rig.protected([]) }
+    rig.change { $0.cr4 |= Bits.osfxsr | Bits.osxmmexcpt | Bits.osxsave }
+    rig.processor.cpu.s.pointee.xcr0 = 7
+    return rig
+  }
+
+  /// What 32-bit code can say of the VEX encodings does there what it does in 64-bit code.
+  @Test func vectorInstructionsAreTheSameIn32BitCode() throws {
+    try #require(HostCPUID.vectorState == 7, "this host has no AVX to compare with")
+    let rigs = [try extendedRig(long: true), try extendedRig(long: false)]
+    var dice = Dice(state: 0x3_2B17)
+    var failures = 0
+    var done = 0
+    for _ in 0..<30_000 where failures < 10 {
+      guard var bytes = Self.extended(&dice) else { continue }
+      // Registers 0 to 7; in 32-bit code W says nothing of general registers.
+      bytes[1] |= 0xE0
+      bytes[2] |= 0x40
+      let form = VEXTable.form(map: bytes[1] & 31, prefix: bytes[2] & 3, opcode: bytes[3])
+      let isGeneral = form.contains(.general)
+      if isGeneral || form.contains(.generalReg) || form.contains(.generalRM) { bytes[2] &= 0x7F }
+      // The stack pointer is nobody's operand.
+      if isGeneral && ~bytes[2] >> 3 & 15 == 4 { bytes[2] ^= 8 }
+      let vectors = (0..<64).map { _ in Self.element(&dice) }
+      var registers = (0..<16).map { _ in Shared.value(&dice) & 0xFFFF_FFFF }
+      (registers[3], registers[4]) = (Self.operand, 0x7000)
+      let before = (0..<128).map { _ in UInt8.random(in: 0...255, using: &dice) }
+      for (index, rig) in rigs.enumerated() {
+        // A register that an immediate names is one of 8 in 32-bit code, whatever its highest bit says.
+        let namesRegister = bytes[1] & 31 == 3 && (0x4A...0x4C).contains(bytes[3])
+        var own = bytes
+        if namesRegister && index == 0 { own[own.count - 1] &= 0x7F }
+        rig.space.write(Rig.code, bytes: own)
+        rig.space.write(Self.operand, bytes: before)
+        Shared.set(rig, registers, 2)
+        Self.load(rig, vectors, 0x1F80)
+        _ = rig.processor.run(instructions: 1)
+      }
+      let after = rigs.map { $0.processor.registers() }
+      if after[0].rip == Rig.code + UInt64(bytes.count) {
+        done += 1
+        let values = after.map { Shared.list($0)[..<8].map { $0 & 0xFFFF_FFFF } + [$0.rflags] }
+        let images = rigs.map { Self.image($0) + $0.space.bytes(at: Self.operand, count: 128) }
+        if after[1].rip == after[0].rip, values[0] == values[1], images[0] == images[1] { continue }
+      } else if after[1].rip == after[0].rip {
+        for rig in rigs { Shared.restoreRing(rig) }
+        continue
+      }
+      failures += 1
+      Issue.record("\(bytes.map { String($0, radix: 16) }) at \(after[0].rip) and \(after[1].rip)")
+      for rig in rigs { Shared.restoreRing(rig) }
+    }
+    #expect(done > 1000)
+  }
+
+  /// Registers 0 to 7, and MXCSR.
+  private static func image(_ rig: Rig) -> [UInt8] {
+    let fpu = rig.processor.cpu.fpu
+    return [(24, 4), (160, 128), (576, 128)].flatMap {
+      Array(UnsafeRawBufferPointer(start: fpu + $0.0, count: $0.1))
+    }
   }
 
   private static func load(_ rig: Rig, _ vectors: [UInt64], _ control: UInt32) {

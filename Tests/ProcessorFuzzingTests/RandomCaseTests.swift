@@ -7,7 +7,7 @@ import Testing
     let comparison = try Comparison()
     var dice = Seeded(seed)
     var differences: [String] = []
-    for _ in 0..<20_000 {
+    for _ in 0..<30_000 {
       if let difference = comparison.difference(RandomCase(&dice)) {
         differences.append(difference)
       }

@@ -91,7 +91,7 @@ import Testing
   private static let trap: [UInt8] = [0xF1]
 
   @Test func exceptionsOfEveryKindAreDeliveredOnce() throws {
-    let rounds: UInt32 = 3000
+    let rounds: UInt32 = 1500
     let rig = try run(
       Self.breakpoint + Self.divide + Self.load + Self.call, rounds: rounds)
     #expect(rig.halted == 0x80)
@@ -111,7 +111,7 @@ import Testing
   ]
 
   @Test(arguments: kinds) func exceptionsOfOneKindAreDeliveredOnce(kind: Kind) throws {
-    let rounds: UInt32 = 4000
+    let rounds: UInt32 = 2000
     let rig = try run(kind.code, rounds: rounds)
     #expect(rig.halted == 0x80)
     #expect(count(rig, kind.counter) == rounds)
