@@ -7,6 +7,7 @@ import signal
 import pytest
 from PIL import Image
 
+from conftest import FULL
 from desktop import same, until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -73,6 +74,8 @@ def test_ovmf_reaches_its_shell_and_keeps_its_variables(desktops, folder, keep):
 
 
 def test_ovmf_boots_grub_from_a_disk(desktops, media, folder):
+    if not FULL:
+        pytest.skip("OVMF's start takes ten seconds, and another test has it: set PORTHOLE_FULL=1")
     console = Console(folder)
     desktops("--firmware", "ovmf", "--memory", "256M", "--engine", "software",
              "--disk", media("grub-efi.img"), "--read-only", *console.option)
