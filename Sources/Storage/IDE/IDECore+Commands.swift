@@ -35,7 +35,9 @@ extension IDECore {
     abandon()
     sign()
     for index in 0...1 {
-      if !state.devices[index].keepsFeatures { state.devices[index].multiple = 0 }
+      if !state.devices[index].keepsFeatures {
+        state.devices[index].multiple = ATAIdentity.maximumMultiple
+      }
     }
     if !slots.first.isEmpty { interrupt(0) }
   }

@@ -3,8 +3,10 @@ struct IDEDeviceState: Codable, Equatable, Sendable {
   var file = ATATaskFile()
   /// The device wants the host's attention.
   var interrupt = false
-  /// Sectors of a DRQ block of READ and WRITE MULTIPLE; 0 where they are off.
-  var multiple: UInt8 = 0
+  /// Sectors of a DRQ block of READ and WRITE MULTIPLE; 0 where they are off. A drive may come up with
+  /// them on (ATA-6, IDENTIFY DEVICE word 59): systems that only look there then take one interrupt a
+  /// block.
+  var multiple = ATAIdentity.maximumMultiple
   /// What INITIALIZE DEVICE PARAMETERS set: heads 1 to 16, sectors 0 (the drive's own) to 255.
   var heads: UInt8 = 0
   var sectors: UInt8 = 0
