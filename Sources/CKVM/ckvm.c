@@ -68,6 +68,8 @@ static const unsigned long requests[CKVM_REQUEST_COUNT] = {
     [CKVM_SET_DEBUGREGS] = KVM_SET_DEBUGREGS,
     [CKVM_GET_XSAVE] = KVM_GET_XSAVE,
     [CKVM_SET_XSAVE] = KVM_SET_XSAVE,
+    [CKVM_GET_CLOCK] = KVM_GET_CLOCK,
+    [CKVM_SET_CLOCK] = KVM_SET_CLOCK,
 };
 
 unsigned long ckvm_request_number(enum ckvm_request request) { return requests[request]; }

@@ -94,6 +94,10 @@ struct CPUState {
   var kernelGSBase: UInt64 = 0
   var tscAux: UInt64 = 0
   var tscOffset: UInt64 = 0
+  /// MSR_KVM_SYSTEM_TIME_NEW and MSR_KVM_WALL_CLOCK_NEW, and what the clock there counts from.
+  var systemTimePage: UInt64 = 0
+  var wallClockPage: UInt64 = 0
+  var clockAnchor = ParavirtualClock.Anchor(count: GuestTimestampCounter.startCount)
   /// IA32_TSC_ADJUST.
   var tscAdjust: UInt64 = 0
   var tscDeadline: UInt64 = 0

@@ -99,6 +99,8 @@ extension CPU {
     if let place = rangeRegister(index) { return place.pointee }
     switch index {
     case 0x10: return ci_rdtsc() &+ s.pointee.tscOffset
+    case ParavirtualClock.wallClockRegister: return s.pointee.wallClockPage
+    case ParavirtualClock.systemTimeRegister: return s.pointee.systemTimePage
     case 0x3B: return s.pointee.tscAdjust
     // Microcode of revision 1; 8 variable ranges, fixed ranges and write combining; none of the
     // faults that some processors have (Intel SDM vol. 4, IA32_ARCH_CAPABILITIES).
@@ -149,6 +151,8 @@ extension CPU {
     case 0x3B:
       setTimeStampOffset(s.pointee.tscOffset &+ value &- s.pointee.tscAdjust)
       s.pointee.tscAdjust = value
+    case ParavirtualClock.wallClockRegister: setWallClockPage(value)
+    case ParavirtualClock.systemTimeRegister: setSystemTimePage(value)
     case 0x1B: s.pointee.apicBase = value
     case 0x174: s.pointee.sysenterCS = value
     case 0x175, 0x176: return setAddressRegister(index, value)
@@ -176,9 +180,12 @@ extension CPU {
   }
 
   private func setTimeStampOffset(_ offset: UInt64) {
+    // KVM's clock goes on as if nothing had happened.
+    s.pointee.clockAnchor.count &+= offset &- s.pointee.tscOffset
     s.pointee.tscOffset = offset
     environment.timestampCounter.offset = offset
     environment.localAPIC?.timestampCounterChanged()
+    writeSystemTime()
   }
 
   /// The MTRR of an index; nil for none.

@@ -1,4 +1,5 @@
 import CInterpreter
+import KVMEngine
 
 /// What CPUID answers.
 public struct CPUIDResult: Sendable, Equatable {
@@ -77,8 +78,9 @@ public enum HostCPUID {
     case 6: return CPUIDResult(eax: 1 << 2)
     case 7 where subleaf == 0: return structured
     case 13: return extendedState(subleaf)
-    case 0x4000_0000:
-      return CPUIDResult(eax: leaf, ebx: 0x7472_6F50, ecx: 0x656C_6F68, edx: 0x004D_4D56)
+    case HypervisorLeaves.range:
+      let (eax, ebx, ecx, edx) = HypervisorLeaves.registers(leaf)
+      return CPUIDResult(eax: eax, ebx: ebx, ecx: ecx, edx: edx)
     case 0x8000_0000:
       let vendor = host(0)
       return CPUIDResult(eax: 0x8000_0008, ebx: vendor.ebx, ecx: vendor.ecx, edx: vendor.edx)

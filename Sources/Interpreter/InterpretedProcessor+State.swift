@@ -15,6 +15,7 @@ extension InterpretedProcessor {
     }
     let s = cpu.s.pointee
     state.timestampOffset = s.tscOffset
+    if state.usesClock { state.clockAnchor = cpu.currentClockAnchor }
     state.vectors = cpu.vectorState
     state.debug.addresses = [s.dr0, s.dr1, s.dr2, s.dr3]
     state.debug.status = s.dr6
@@ -35,6 +36,11 @@ extension InterpretedProcessor {
   public func setState(_ state: ProcessorState, now: UInt64) throws(ProcessorStateError) {
     try state.check()
     reset()
+    // Only for who looks at it: a process that has just begun measures its counter first.
+    if let anchor = state.clockAnchor, state.usesClock {
+      cpu.s.pointee.clockAnchor = anchor.moved(
+        to: HostTimestamp.now() &+ state.timestampOffset, GuestTimestampCounter.scale)
+    }
     try cpu.setVectorState(state.vectors)
     setRegisters(state.registers)
     setSystemRegisters(state.system)

@@ -165,9 +165,10 @@ public final class InterpretedProcessor: Processor, @unchecked Sendable {
     guard let local = environment.localAPIC, local.pendingEvents.contains(.initialize),
       local.takeInit()
     else { return false }
-    let counterOffset = cpu.s.pointee.tscOffset
+    let (counterOffset, anchor) = (cpu.s.pointee.tscOffset, cpu.s.pointee.clockAnchor)
     reset()
     cpu.s.pointee.tscOffset = counterOffset
+    cpu.s.pointee.clockAnchor = anchor
     environment.timestampCounter.offset = counterOffset
     isWaitingForStartup = local.waitsForStartup
     isHalted = isWaitingForStartup

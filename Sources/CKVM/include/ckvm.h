@@ -57,6 +57,8 @@ enum ckvm_request {
   CKVM_SET_DEBUGREGS,
   CKVM_GET_XSAVE,
   CKVM_SET_XSAVE,
+  CKVM_GET_CLOCK,
+  CKVM_SET_CLOCK,
   CKVM_REQUEST_COUNT
 };
 unsigned long ckvm_request_number(enum ckvm_request request);

@@ -16,10 +16,29 @@ public final class GuestTimestampCounter: Sendable {
   private static let shortest: UInt64 = 20_000_000
   private static let longest: UInt64 = 2_000_000_000
 
+  /// A reading of both, as close together as a few tries come.
   private struct Sample {
-    let time = Monitor.monotonic()
-    let count = ckvm_timestamp()
+    var time: UInt64 = 0
+    var count: UInt64 = 0
+
+    init() {
+      var least = UInt64.max
+      for _ in 0..<5 {
+        let before = ckvm_timestamp()
+        let read = Monitor.monotonic()
+        let taken = ckvm_timestamp() &- before
+        guard taken < least else { continue }
+        least = taken
+        (time, count) = (read, before &+ taken / 2)
+      }
+    }
   }
+
+  /// The host's counter when the process began to look at it.
+  public static var startCount: UInt64 { start.count }
+
+  /// Counts to nanoseconds, for all processors the same and for ever.
+  public static let scale = ParavirtualClock.Scale(frequency: frequency)
 
   /// - Parameter offset: what the guest reads when the host's counter is 0.
   public init(offset: UInt64 = 0) {

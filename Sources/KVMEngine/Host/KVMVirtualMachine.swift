@@ -62,6 +62,22 @@ public final class KVMVirtualMachine: MemorySlots, Sendable {
     _ = ckvm_enable_capability(descriptor.number, capability, 1)
   }
 
+  // MARK: Time
+
+  /// Nanoseconds of KVM's clock, which its page for guests shows; nil where KVM does not say.
+  var clock: UInt64? {
+    var data = kvm_clock_data()
+    let request = ckvm_request_number(CKVM_GET_CLOCK)
+    return ckvm_ioctl_pointer(descriptor.number, request, &data) >= 0 ? data.clock : nil
+  }
+
+  /// Sets it.
+  func setClock(_ nanoseconds: UInt64) {
+    var data = kvm_clock_data()
+    data.clock = nanoseconds
+    _ = ckvm_ioctl_pointer(descriptor.number, ckvm_request_number(CKVM_SET_CLOCK), &data)
+  }
+
   // MARK: Translations
 
   /// A slot that is never there for long, above all that an ``AddressSpace`` uses, and its place.

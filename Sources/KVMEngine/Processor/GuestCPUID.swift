@@ -1,31 +1,34 @@
 import CKVM
 
-/// The CPUID that a guest sees: what the host's KVM supports, with the vCPU's own APIC ID and
-/// without KVM's paravirtual leaves.
+/// The CPUID that a guest sees: what the host's KVM supports, with the vCPU's own APIC ID and the
+/// hypervisor's leaves of ``HypervisorLeaves``.
 enum GuestCPUID {
-  /// Hypervisor leaves: left out, since hypercalls hang on nested hosts and no guest needs them.
-  private static let hypervisorLeaves: ClosedRange<UInt32> = 0x4000_0000...0x4FFF_FFFF
   /// At most: UEFI firmware maps all that there are, and many hosts have 48.
   private static let physicalAddressBits: UInt32 = 40
   private static let tscDeadline: UInt32 = 1 << 24
   private static let x2APIC: UInt32 = 1 << 21
   private static let hyperThreading: UInt32 = 1 << 28
 
-  /// The one hypervisor leaf there is: nothing but a name, "PortholeVMM".
-  private static var signature: kvm_cpuid_entry2 {
-    var leaf = kvm_cpuid_entry2()
-    leaf.function = hypervisorLeaves.lowerBound
-    leaf.eax = hypervisorLeaves.lowerBound
-    leaf.ebx = 0x7472_6F50
-    leaf.ecx = 0x656C_6F68
-    leaf.edx = 0x004D_4D56
-    return leaf
+  /// The hypervisor's leaves, with those of our features that the host's KVM has.
+  private static func hypervisor(_ supported: [kvm_cpuid_entry2]) -> [kvm_cpuid_entry2] {
+    let own = supported.first { $0.function == HypervisorLeaves.range.lowerBound + 1 }?.eax ?? 0
+    let names = [
+      HypervisorLeaves.range.lowerBound, HypervisorLeaves.clock, HypervisorLeaves.clock + 1,
+    ]
+    return names.map { function in
+      var leaf = kvm_cpuid_entry2()
+      leaf.function = function
+      (leaf.eax, leaf.ebx, leaf.ecx, leaf.edx) = HypervisorLeaves.registers(
+        function, features: ParavirtualClock.features & own)
+      return leaf
+    }
   }
 
   static func leaves(
     _ system: KVMSystem, index: Int, processors: Int, model: CPUModel, hasLocalAPIC: Bool
   ) throws(HostError) -> [kvm_cpuid_entry2] {
-    var leaves = try system.supportedCPUID().filter { !hypervisorLeaves.contains($0.function) }
+    let supported = try system.supportedCPUID()
+    var leaves = supported.filter { !HypervisorLeaves.range.contains($0.function) }
     do throws(CPUModel.Problem) {
       try model.check("this host's KVM") { value(of: $0, in: leaves) }
     } catch {
@@ -58,8 +61,7 @@ enum GuestCPUID {
         leaf: leaf.function, subleaf: leaf.index, &leaf.eax, &leaf.ebx, &leaf.ecx, &leaf.edx)
       leaves[position] = leaf
     }
-    leaves.append(signature)
-    return leaves
+    return leaves + hypervisor(supported)
   }
 
   private static func value(of place: CPUIDPlace, in leaves: [kvm_cpuid_entry2]) -> UInt32 {

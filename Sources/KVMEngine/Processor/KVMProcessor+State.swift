@@ -30,6 +30,11 @@ extension KVMProcessor {
       state.modelRegisters.append(ProcessorState.ModelRegister(index: index, value: value))
     }
     state.timestampOffset = readMSR(MSR.timestamp) &- HostTimestamp.now()
+    if state.usesClock {
+      state.clockAnchor = machine.clock.map {
+        ParavirtualClock.Anchor(count: readMSR(MSR.timestamp), nanoseconds: $0)
+      }
+    }
     state.vectors = try vectorState()
     state.debug = try debugRegisters()
     var events = kvm_vcpu_events()
@@ -72,6 +77,10 @@ extension KVMProcessor {
     try setVectors(state.vectors)
     try setDebugRegisters(state.debug)
     let moved = moveTimestamp(to: state.timestampOffset)
+    if let anchor = state.clockAnchor, state.usesClock {
+      let count = HostTimestamp.now() &+ state.timestampOffset
+      machine.setClock(anchor.nanoseconds(at: count, GuestTimestampCounter.scale))
+    }
     if let local {
       try restore(local.chip, chip, state.activity)
     } else {

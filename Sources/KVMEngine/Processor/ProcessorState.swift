@@ -63,6 +63,8 @@ public struct ProcessorState: Codable, Equatable, Sendable {
   public var modelRegisters: [ModelRegister] = []
   /// What the guest's time-stamp counter is ahead of the host's.
   public var timestampOffset: UInt64 = 0
+  /// A moment of ``ParavirtualClock``; nil where the guest does not use it.
+  public var clockAnchor: ParavirtualClock.Anchor?
   public var vectors = VectorState()
   public var debug = DebugRegisters()
   /// The four entries that PAE paging holds in the processor (Intel SDM vol. 3, 4.4.1); empty in
@@ -76,16 +78,22 @@ public struct ProcessorState: Codable, Equatable, Sendable {
   public init() {}
 
   /// The model-specific registers that stand in ``modelRegisters`` (Intel SDM vol. 4, table 2-2):
-  /// SYSENTER, MISC_ENABLE, MTRRs, PAT, system calls, KERNEL_GS_BASE, TSC_AUX. EFER, FS and GS
-  /// bases and the APIC's are in their places.
+  /// SYSENTER, MISC_ENABLE, MTRRs, PAT, system calls, KERNEL_GS_BASE, TSC_AUX, and those of
+  /// ``ParavirtualClock``. EFER, FS and GS bases and the APIC's are in their places.
   public static let carriedRegisters: [UInt32] =
     [0x174, 0x175, 0x176, 0x1A0] + (0x200...0x20F) + [0x250, 0x258, 0x259]
     + (0x268...0x26F) + [0x277, 0x2FF] + (0xC000_0081...0xC000_0084)
-    + [0xC000_0102, 0xC000_0103]
+    + [0xC000_0102, 0xC000_0103, ParavirtualClock.wallClockRegister]
+    + [ParavirtualClock.systemTimeRegister]
 
   /// The value of a model-specific register; nil where it is not among those carried.
   public func modelRegister(_ index: UInt32) -> UInt64? {
     modelRegisters.first { $0.index == index }?.value
+  }
+
+  /// Whether the guest has turned the page of ``ParavirtualClock`` on.
+  public var usesClock: Bool {
+    (modelRegister(ParavirtualClock.systemTimeRegister) ?? 0) & 1 != 0
   }
 
   /// The state on an engine whose time-stamp counter is always `offset` ahead of the host's: the
