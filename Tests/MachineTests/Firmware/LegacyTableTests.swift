@@ -50,7 +50,8 @@ struct LegacyTableTests {
     let text = try Tool.run("/usr/sbin/biosdecode", ["-d"], input: memory)
     for line in [
       "SMBIOS 2.8 present.", "ACPI 2.0 present.", "BIOS32 Service Directory present.",
-      "PCI Interrupt Routing 1.0 present.", "Router Device: 00:01.0", "Compatible Router: 8086:7000",
+      "PCI Interrupt Routing 1.0 present.", "Router Device: 00:01.0",
+      "Compatible Router: 8086:7000",
     ] { #expect(text.contains(line), "\(line) is not in: \(text)") }
     #expect(!text.lowercased().contains("invalid") && !text.lowercased().contains("bad"))
   }
