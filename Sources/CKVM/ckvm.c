@@ -338,10 +338,11 @@ int ckvm_has_virtualization(void) {
 }
 
 void ckvm_sleep(struct kvm_run *run) {
-  // The word begins with the request for an interrupt window; the exit flag is its second byte.
+  // The word begins with the request for an interrupt window; the exit flag is its second byte. The
+  // page is the kernel's own, which no futex that processes share can be in.
   _Static_assert(offsetof(struct kvm_run, immediate_exit) == 1, "the exit flag is in the word");
   uint32_t *word = (uint32_t *)run;
   uint32_t seen = __atomic_load_n(word, __ATOMIC_SEQ_CST);
   if (__atomic_load_n(&run->immediate_exit, __ATOMIC_SEQ_CST)) return;
-  syscall(SYS_futex, word, FUTEX_WAIT, seen & ~0xFF00u, NULL, NULL, 0);
+  syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, seen & ~0xFF00u, NULL, NULL, 0);
 }

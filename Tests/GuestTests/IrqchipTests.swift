@@ -1,3 +1,4 @@
+import Glibc
 import Machine
 import Testing
 
@@ -80,6 +81,24 @@ import Testing
     try run.machine.inputHub.press(chord: "b")
     try run.wait("another colour again") { $0.pixel(0, 0) != color }
     #expect(run.stop() == .poweredOff)
+  }
+
+  /// A processor that waits for an interrupt leaves the host's alone.
+  @Test(arguments: places) func guestThatWaitsCostsNothing(place: Place) throws {
+    let run = try start("echo", place) { $0.processors = 2 }
+    try run.wait("the first block") { ($0.pixel(0, 0) ?? 0) != 0 }
+    let before = Self.processorTime()
+    usleep(1_000_000)
+    #expect(Self.processorTime() - before < 500_000)
+    #expect(run.stop() == .poweredOff)
+  }
+
+  /// Microseconds that this process has computed.
+  private static func processorTime() -> Int {
+    var usage = rusage()
+    getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+    let (user, system) = (usage.ru_utime, usage.ru_stime)
+    return (user.tv_sec + system.tv_sec) * 1_000_000 + Int(user.tv_usec + system.tv_usec)
   }
 
   /// A saved guest goes on with other controllers than it began with.
