@@ -13,6 +13,11 @@ extension CPU {
   /// Delivers the recorded fault; RIP is the instruction's.
   @discardableResult
   func deliverFault() -> Leave {
+    if s.pointee.userShare.isUnderWay, s.pointee.faultVector == Vector.undefined {
+      // The host's processor may have what the interpreter lacks.
+      leaveToUserEngine()
+      return .none
+    }
     var event = recordedFault()
     while !deliver(event) {
       let second = recordedFault()

@@ -58,8 +58,9 @@ extension CPU {
     s.pointee.credit = Self.turn
     let first = block.pointee.ops
     let result = first.pointee.go(raw, first)
-    s.pointee.executed &+= UInt64(
-      truncatingIfNeeded: Self.turn &- s.pointee.credit &+ block.pointee.count)
+    let count = Self.turn &- s.pointee.credit &+ block.pointee.count
+    s.pointee.executed &+= UInt64(truncatingIfNeeded: count)
+    if s.pointee.userShare.spend(count) { s.pointee.slow |= Slow.user }
     return result
   }
 

@@ -48,12 +48,34 @@ extension CPU {
     let isUser =
       s.pointee.is64 && s.pointee.cpl == 3 && s.pointee.cr0 & (Bits.ts | Bits.em) == 0
       && s.pointee.dr7 & 0xFF == 0 && s.pointee.eflags & RFlag.privilege != RFlag.privilege
-    if isUser { s.pointee.slow |= Slow.user } else { s.pointee.slow &= ~Slow.user }
-    guard !isUser && s.pointee.cpl == 3, let engine = environment.userEngine else { return }
+    if isUser {
+      // Its mode may change without an end: nothing begins then.
+      if s.pointee.slow & Slow.user != 0 || s.pointee.userShare.isUnderWay { return }
+      if !s.pointee.userShare.begin() {
+        s.pointee.slow |= Slow.user
+        return
+      }
+    } else {
+      s.pointee.slow &= ~Slow.user
+      s.pointee.userShare.end(needsEngine: false)
+    }
+    if s.pointee.cpl == 3 { forgetUserCode() }
+  }
+
+  /// Before user code is decoded here: what native user code of any processor may have written to
+  /// since counts no more.
+  private func forgetUserCode() {
+    guard let engine = environment.userEngine else { return }
     let runs = engine.machine.userRuns.load(ordering: .sequentiallyConsistent)
     guard runs != s.pointee.seenUserRuns else { return }
     s.pointee.seenUserRuns = runs
-    newGeneration()
+    if s.pointee.decodesUserPages { newGeneration() }
+  }
+
+  /// Ends a trial of user code, which goes on in the user engine with the instruction at RIP.
+  func leaveToUserEngine() {
+    s.pointee.userShare.end(needsEngine: true)
+    s.pointee.slow |= Slow.user
   }
 
   func updateStamp() {

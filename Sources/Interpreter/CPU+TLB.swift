@@ -107,6 +107,7 @@ extension CPU {
     (raw + Layout.executed).initializeMemory(
       as: UInt8.self, repeating: 0, count: Layout.executedBytes)
     s.pointee.generation &+= 1
+    s.pointee.decodesUserPages = false
     updateStamp()
   }
 

@@ -111,6 +111,8 @@ struct CPUState {
   var hasUserEngine = false
   /// So many instructions of user code are run here before the user engine gets the next.
   var userHold = 0
+  /// Whether and how long user code is run here first.
+  var userShare = UserShare()
   /// Where the newest FPU and vector state is.
   var fpuPlace = FPUPlace.here
   /// Code was decoded from pages that native user code may write to.
@@ -166,6 +168,8 @@ final class Environment {
   var hasSiblings = false
   /// What runs 64-bit user code; nil: the interpreter.
   var userEngine: UserEngine?
+  /// Whether user code is interpreted first, as long as it is short.
+  var triesUserCode = true
 
   init(ports: PortBus, memory: AddressSpace) {
     self.ports = ports

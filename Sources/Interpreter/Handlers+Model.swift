@@ -5,6 +5,8 @@ import KVMEngine
 extension Handlers {
   static let identify: Handler = { raw, _ in
     let cpu = CPU(raw: raw)
+    // User code is told by the host what there is, whoever runs it.
+    guard !cpu.s.pointee.userShare.isUnderWay else { return cpu.fault(Vector.undefined) }
     let leaf = cpu.get(0, UInt32.self)
     var result = cpu.environment.cpuid(leaf, cpu.get(8, UInt32.self))
     if leaf == 1 {
@@ -23,12 +25,14 @@ extension Handlers {
   static let readTimeStamp: Handler = { raw, _ in
     let cpu = CPU(raw: raw)
     guard cpu.mayReadTime else { return cpu.protectionFault() }
+    guard !cpu.countsApart else { return cpu.fault(Vector.undefined) }
     cpu.setPair(ci_rdtsc() &+ cpu.s.pointee.tscOffset)
     return Next.op
   }
   static let readTimeStampAux: Handler = { raw, _ in
     let cpu = CPU(raw: raw)
     guard cpu.mayReadTime else { return cpu.protectionFault() }
+    guard !cpu.countsApart else { return cpu.fault(Vector.undefined) }
     cpu.setPair(ci_rdtsc() &+ cpu.s.pointee.tscOffset)
     cpu.set(8, UInt32(truncatingIfNeeded: cpu.s.pointee.tscAux))
     return Next.leave
@@ -70,6 +74,8 @@ extension Handlers {
 
 extension CPU {
   var mayReadTime: Bool { s.pointee.cpl == 0 || s.pointee.cr4 & Bits.tsd == 0 }
+  /// User code that may have read the user engine's counter would read another one here.
+  var countsApart: Bool { s.pointee.userShare.isUnderWay && s.pointee.tscOffset != 0 }
 
   /// EDX:EAX.
   func setPair(_ value: UInt64) {
@@ -207,7 +213,8 @@ extension CPU {
     let ranges = (raw + Layout.ranges).assumingMemoryBound(to: UInt64.self)
     for place in 0..<27 { ranges[place] = place < 16 ? 0 : 0x0606_0606_0606_0606 }
     ranges[0] = 0xC000_0000
-    ranges[1] = 0x3FFF_C000_0800
+    let addresses: UInt64 = (1 << InterpretedProcessor.physicalAddressBits) - 1
+    ranges[1] = addresses & ~0x3FFF_FFFF | 0x800
     ranges[18] = 0
   }
 

@@ -265,6 +265,15 @@ public final class InterpretedProcessor: Processor, @unchecked Sendable {
   /// How many instructions were run, at most: counted by whole blocks.
   public var executedInstructions: UInt64 { cpu.s.pointee.executed }
 
+  /// Whether user code is interpreted first, as long as it is short.
+  var triesUserCode: Bool {
+    get { environment.triesUserCode }
+    set {
+      environment.triesUserCode = newValue
+      cpu.s.pointee.userShare.isUseful = newValue && UserShare.isSafe
+    }
+  }
+
   /// How often the user engine was entered.
   var userEntries: UInt64 { environment.userEngine?.entries ?? 0 }
 
@@ -292,6 +301,7 @@ public final class InterpretedProcessor: Processor, @unchecked Sendable {
       attention: attention.word)
     environment.timestampCounter.offset = 0
     cpu.s.pointee.hasUserEngine = environment.userEngine != nil
+    cpu.s.pointee.userShare.isUseful = environment.triesUserCode && UserShare.isSafe
     cpu.flags.pointee = 0x200
     for number in UInt8(0)..<10 {
       cpu.segment(Seg.offset(number)).initialize(to: SegmentState())

@@ -46,8 +46,10 @@ final class Rig {
   let machine: HybridMachine?
   let hybrid: HybridProcessor?
 
-  /// - Parameter hybrid: 64-bit user code runs in this host's KVM.
-  init(hybrid isHybrid: Bool = false) throws {
+  /// - Parameters:
+  ///   - hybrid: 64-bit user code runs in this host's KVM.
+  ///   - trials: there, it is interpreted first.
+  init(hybrid isHybrid: Bool = false, trials: Bool = false) throws {
     ram = try MemoryBlock(name: "ram", size: 16 << 20)
     let hypervisor = isHybrid ? try KVMVirtualMachine(KVMSystem(), localAPICs: .none) : nil
     machine = try hypervisor.map { try HybridMachine($0, memoryEnd: 16 << 20) }
@@ -64,6 +66,7 @@ final class Rig {
       processor = InterpretedProcessor(index: 0, ports: ports, memory: space)
     }
     processor.sleepsWhenHalted = false
+    processor.triesUserCode = trials
   }
 
   /// Real mode at 0:7C00.

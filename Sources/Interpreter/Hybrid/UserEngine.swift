@@ -1,3 +1,4 @@
+import CInterpreter
 import CKVM
 import Glibc
 import KVMEngine
@@ -148,7 +149,9 @@ final class UserEngine: @unchecked Sendable {
       return leave
     }
     if cpu.s.pointee.fpuPlace == .here, let leave = lendVectors(cpu) { return leave }
+    let begin = ci_rdtsc()
     guard let result = enter(cpu) else { return .none }
+    cpu.s.pointee.userShare.stayed(ci_rdtsc() &- begin)
     guard result >= 0 || result == -EINTR || result == -EAGAIN else {
       return fail(HostError("run user code in KVM", code: -result).description)
     }
