@@ -265,8 +265,9 @@ public final class InterpretedProcessor: Processor, @unchecked Sendable {
   /// How many instructions were run, at most: counted by whole blocks.
   public var executedInstructions: UInt64 { cpu.s.pointee.executed }
 
-  /// Whether user code is interpreted first, as long as it is short.
-  var triesUserCode: Bool {
+  /// Whether user code that KVM can run is interpreted first, as long as it is short. True unless
+  /// somebody measures.
+  public var triesUserCode: Bool {
     get { environment.triesUserCode }
     set {
       environment.triesUserCode = newValue
