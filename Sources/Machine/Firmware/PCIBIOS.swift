@@ -2,18 +2,20 @@ import KVMEngine
 
 /// INT 1Ah, AH=B1h: the PCI BIOS (PCI BIOS Specification 2.1, section 4), for real mode.
 ///
-/// The 32-bit entry is code in the ROM. There is no special cycle, and interrupts are routed by the
-/// table in the ROM alone: those functions say that they are not supported.
+/// The 32-bit entry is code in the ROM. There is no special cycle: that function says that it is not
+/// supported. Interrupts are in `PCIBIOS+Interrupts.swift`.
 struct PCIBIOS {
-  private let ports: FirmwarePorts
+  let ports: FirmwarePorts
 
   /// What AH tells (table 4-1).
-  private enum Result {
+  enum Result {
     static let successful: UInt8 = 0x00
     static let unsupported: UInt8 = 0x81
     static let badVendor: UInt8 = 0x83
     static let deviceNotFound: UInt8 = 0x86
     static let badRegister: UInt8 = 0x87
+    static let setFailed: UInt8 = 0x88
+    static let bufferTooSmall: UInt8 = 0x89
   }
 
   private static let signature: UInt32 = 0x2049_4350  // "PCI "
@@ -33,6 +35,8 @@ struct PCIBIOS {
     case 0x03: result = findClass(&call)
     case 0x08...0x0A: result = read(&call, width: Self.width(call.al))
     case 0x0B...0x0D: result = write(call, width: Self.width(call.al))
+    case 0x0E: result = tellRoutes(&call)
+    case 0x0F: result = route(call)
     default: result = Result.unsupported
     }
     call.ah = result
@@ -115,12 +119,12 @@ struct PCIBIOS {
       & UInt32(truncatingIfNeeded: width.mask)
   }
 
-  private static func data(_ register: UInt16) -> UInt16 {
+  static func data(_ register: UInt16) -> UInt16 {
     MemoryMap.configurationData.lowerBound + (register & 3)
   }
 
   /// - Parameter place: bus, device and function as BX has them.
-  private func select(_ place: UInt16, _ register: UInt16) {
+  func select(_ place: UInt16, _ register: UInt16) {
     let enable: UInt32 = 0x8000_0000
     ports.bus.write(
       MemoryMap.configurationAddress.lowerBound, width: .dword,

@@ -6,10 +6,13 @@ enum PCIRoutingTable {
   private static let headerBytes = 32
   private static let entryBytes = 16
   /// The bridge that routes: 00:01.0, compatible with a PIIX3.
-  private static let router: [UInt8] = [0, 1 << 3]
+  static let router: UInt16 = 1 << 3
   private static let compatibleRouter: UInt32 = 0x7000_8086
   /// What a wire may be routed to: interrupts 5, 10 and 11.
-  private static let choices: UInt16 = 1 << 5 | 1 << 10 | 1 << 11
+  static let choices: UInt16 = 1 << 5 | 1 << 10 | 1 << 11
+
+  /// The slots' part of the table, which the PCI BIOS tells as well.
+  static var entries: ArraySlice<UInt8> { bytes.dropFirst(headerBytes) }
 
   /// The table; it lies at a multiple of 16.
   static let bytes: [UInt8] = {
@@ -17,7 +20,7 @@ enum PCIRoutingTable {
     table.append(text: "$PIR")
     table.append(word: 0x0100)
     table.append(word: UInt16(headerBytes + slots.count * entryBytes))
-    table.append(router)
+    table.append(0, UInt8(router))
     table.append(word: 0)  // no interrupt is PCI's alone
     table.append(dword: compatibleRouter)
     table.append(zeroes: 16)
