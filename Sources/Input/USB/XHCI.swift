@@ -29,7 +29,8 @@ public final class XHCI: Device, MemoryDevice, @unchecked Sendable {
   }
 
   let guarded = Mutex(XHCIState())
-  let memory: AddressSpace
+  /// Guest memory; never a device, whose registers may be this one's.
+  let memory: DirectMemory
   private let clock: any Clock
   private let interrupt: InterruptLine
   private let message: @Sendable () -> Bool
@@ -47,7 +48,7 @@ public final class XHCI: Device, MemoryDevice, @unchecked Sendable {
     memory: AddressSpace, clock: any Clock, interrupt: InterruptLine,
     message: @escaping @Sendable () -> Bool = { false }
   ) {
-    self.memory = memory
+    self.memory = DirectMemory(memory)
     self.clock = clock
     self.interrupt = interrupt
     self.message = message

@@ -91,6 +91,13 @@ public final class AddressSpace: @unchecked Sendable {
   /// Copies guest-physical memory from `address` on into `buffer`. What is not there reads as the
   /// bus answers, all ones where nobody does.
   public func read(_ address: UInt64, into buffer: UnsafeMutableRawBufferPointer) {
+    read(address, into: buffer, elsewhere: bus)
+  }
+
+  /// ``read(_:into:)``, where `elsewhere` answers for what is not memory, all ones without one.
+  func read(
+    _ address: UInt64, into buffer: UnsafeMutableRawBufferPointer, elsewhere: MemoryBus?
+  ) {
     var done = 0
     while done < buffer.count {
       let at = address &+ UInt64(done)
@@ -99,13 +106,20 @@ public final class AddressSpace: @unchecked Sendable {
         UnsafeMutableRawBufferPointer(rebasing: buffer[done..<(done + source.count)])
           .copyMemory(from: UnsafeRawBufferPointer(source))
       }
-      if copied == 0 { buffer[done] = UInt8(truncatingIfNeeded: bus.read(at, width: .byte)) }
+      if copied == 0 {
+        buffer[done] = UInt8(truncatingIfNeeded: elsewhere?.read(at, width: .byte) ?? .max)
+      }
       done += max(copied, 1)
     }
   }
 
   /// Copies `buffer` to guest-physical memory from `address` on. ROM keeps what it has.
   public func write(_ address: UInt64, from buffer: UnsafeRawBufferPointer) {
+    write(address, from: buffer, elsewhere: bus)
+  }
+
+  /// ``write(_:from:)``, where `elsewhere` takes what is not for memory; dropped without one.
+  func write(_ address: UInt64, from buffer: UnsafeRawBufferPointer, elsewhere: MemoryBus?) {
     var done = 0
     while done < buffer.count {
       let at = address &+ UInt64(done)
@@ -113,7 +127,7 @@ public final class AddressSpace: @unchecked Sendable {
         target.copyMemory(
           from: UnsafeRawBufferPointer(rebasing: buffer[done..<(done + target.count)]))
       }
-      if copied == 0 { bus.write(at, width: .byte, value: UInt64(buffer[done])) }
+      if copied == 0 { elsewhere?.write(at, width: .byte, value: UInt64(buffer[done])) }
       done += max(copied, 1)
     }
   }

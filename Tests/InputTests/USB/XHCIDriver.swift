@@ -19,6 +19,8 @@ final class XHCIDriver {
   let tablet = USBTablet()
   let wires = LineRecorder()
   let memory: AddressSpace
+  /// Where the controller's registers are in guest-physical memory.
+  static let window: UInt64 = 0x4000_0000
   private var commandAt: UInt64 = 0x2000
   private var eventAt: UInt64 = 0x3000
   private var eventCycle: UInt32 = 1
@@ -29,11 +31,13 @@ final class XHCIDriver {
   static let buffer: UInt64 = 0x9000
 
   init(message: @escaping @Sendable () -> Bool = { false }) throws {
-    memory = AddressSpace(bus: MemoryBus(), slots: NoSlots())
+    let bus = MemoryBus()
+    memory = AddressSpace(bus: bus, slots: NoSlots())
     try memory.map(MemoryBlock(name: "ram", size: 1 << 20), size: 1 << 20, at: 0)
     controller = XHCI(
       memory: memory, clock: ManualClock(), interrupt: wires.line(11), message: message)
     controller.plug(tablet, port: 1)
+    try bus.register(controller, at: Self.window...(Self.window + UInt64(XHCI.windowBytes) - 1))
   }
 
   func read(_ offset: UInt64) -> UInt32 {
