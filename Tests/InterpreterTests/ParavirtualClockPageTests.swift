@@ -63,6 +63,15 @@ import Testing
       other.processor.cpu.modelRegister(ParavirtualClock.systemTimeRegister) == Self.page | 1)
   }
 
+  @Test func theClockGoesOnWhereTheCounterIsAlwaysTheHosts() throws {
+    let rig = try makeRig()
+    #expect(rig.processor.cpu.setModelRegister(0x3B, 1 << 50))
+    let before = time(rig)
+    let other = try Rig()
+    try other.processor.setState(rig.processor.state(now: 0).counted(from: 0), now: 0)
+    #expect(agree(time(other) &- before, 0))
+  }
+
   @Test func theTimeOfDayIsTheHosts() throws {
     let rig = try makeRig()
     #expect(rig.processor.cpu.setModelRegister(ParavirtualClock.wallClockRegister, 0x6000))

@@ -97,12 +97,14 @@ public struct ProcessorState: Codable, Equatable, Sendable {
   }
 
   /// The state on an engine whose time-stamp counter is always `offset` ahead of the host's: the
-  /// local APIC's deadline keeps its distance.
+  /// local APIC's deadline keeps its distance, and KVM's clock its time.
   public func counted(from offset: UInt64) -> ProcessorState {
     var state = self
+    let distance = offset &- timestampOffset
     state.timestampOffset = offset
+    state.clockAnchor?.count &+= distance
     if let deadline = localAPIC?.tscDeadline, deadline != 0 {
-      state.localAPIC?.tscDeadline = max(1, deadline &+ (offset &- timestampOffset))
+      state.localAPIC?.tscDeadline = max(1, deadline &+ distance)
     }
     return state
   }
