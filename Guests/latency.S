@@ -3,15 +3,8 @@
 // the time-stamp counter that all processors share. Prints the median and the ninth decile of each in
 // nanoseconds on COM1, then leaves by the debug exit. Needs two processors.
 #include "guest.inc"
+#include "apic.inc"
 
-#define LOCAL_APIC 0xFEE00000
-#define END_OF_INTERRUPT 0xB0
-#define SPURIOUS 0xF0
-#define COMMAND 0x300
-#define TIMER 0x320
-#define INITIAL_COUNT 0x380
-#define CURRENT_COUNT 0x390
-#define DIVIDE 0x3E0
 #define TRAMPOLINE 0x9000
 #define OTHER_STACK 0xA000
 #define IPI_VECTOR 0x50
@@ -29,15 +22,6 @@
 #define PER_MILLISECOND 0x6014
 #define TIMES 0x5000
 
-// A register of the local APIC; FS reaches all of memory.
-.macro APIC_WRITE register value
-    movl $(LOCAL_APIC + \register), %esi
-    movl \value, %fs:(%esi)
-.endm
-.macro APIC_READ register
-    movl $(LOCAL_APIC + \register), %esi
-    movl %fs:(%esi), %eax
-.endm
 
 GUEST_BEGIN latency
     cli
@@ -223,21 +207,6 @@ say_time:
     movw %di, %si
     jmp say_text
 
-// Gives FS a limit of 4 GiB, which it keeps in real mode.
-reach_everything:
-    pushfw
-    cli
-    lgdtl %cs:AT(table_register)
-    movl %cr0, %eax
-    orb $1, %al
-    movl %eax, %cr0
-    movw $8, %bx
-    movw %bx, %fs
-    andb $0xFE, %al
-    movl %eax, %cr0
-    popfw
-    ret
-
 on_ipi:
 on_timer:
     pushl %eax
@@ -272,6 +241,7 @@ other:
 2:  hlt
     jmp 2b
 
+    REACH_EVERYTHING
     SAY_TEXT
 spin_text: .asciz "message-awake "
 sleep_text: .asciz "message-asleep "
@@ -281,11 +251,4 @@ line_text: .asciz "\r\n"
 done_text: .asciz "done\r\n"
 digits: .fill 10, 1, 0
 digits_end: .byte 0
-    .balign 8
-table:
-    .quad 0
-    .quad 0x008F93000000FFFF            // 4 GiB of data from 0 on
-table_register:
-    .word . - table - 1
-    .long AT(table)
 GUEST_END latency

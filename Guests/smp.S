@@ -2,15 +2,9 @@
 // a spin lock made of XCHG, sends interrupts between them, and takes some of the local APIC's timer.
 // Says on COM1 what came of it and leaves by the debug exit with the number of processors.
 #include "guest.inc"
+#include "apic.inc"
 
 #define ROUNDS 10000
-#define LOCAL_APIC 0xFEE00000
-#define END_OF_INTERRUPT 0xB0
-#define SPURIOUS 0xF0
-#define COMMAND 0x300
-#define TIMER 0x320
-#define INITIAL_COUNT 0x380
-#define DIVIDE 0x3E0
 #define TRAMPOLINE 0x9000
 #define STACKS 0xA200
 #define TICKS 0x46C
@@ -27,11 +21,6 @@
 #define TIMERS 0x6018
 #define OTHERS 0x601C
 
-// Writes a register of the local APIC; FS reaches all of memory.
-.macro APIC_WRITE register value
-    movl $(LOCAL_APIC + \register), %esi
-    movl \value, %fs:(%esi)
-.endm
 GUEST_BEGIN smp
     cli
     cld
@@ -122,21 +111,6 @@ count_processors:
     jnz 3b
     xorw %ax, %ax
     movw %ax, %es
-    ret
-
-// Gives FS a limit of 4 GiB, which it keeps in real mode.
-reach_everything:
-    pushfw
-    cli
-    lgdtl %cs:AT(table_register)
-    movl %cr0, %eax
-    orb $1, %al
-    movl %eax, %cr0
-    movw $8, %bx
-    movw %bx, %fs
-    andb $0xFE, %al
-    movl %eax, %cr0
-    popfw
     ret
 
 // INIT and two start-up messages to all others (MultiProcessor Specification, B.4).
@@ -240,6 +214,7 @@ other:
 1:  hlt
     jmp 1b
 
+    REACH_EVERYTHING
     SAY_TEXT
 processors: .word 0
 no_table_text: .asciz "no MP table\r\n"
@@ -250,11 +225,4 @@ ipi_text: .asciz "interrupts\r\n"
 self_text: .asciz "self\r\n"
 timer_text: .asciz "timer\r\n"
 bad_text: .asciz "BAD\r\n"
-    .balign 8
-table:
-    .quad 0
-    .quad 0x008F93000000FFFF            // 4 GiB of data from 0 on
-table_register:
-    .word . - table - 1
-    .long AT(table)
 GUEST_END smp

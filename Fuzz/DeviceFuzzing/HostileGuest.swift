@@ -16,7 +16,7 @@ package final class HostileGuest {
 
   /// Makes the board, with a hard disk, a CD and a floppy of zeroes in a folder that goes with it.
   package init() throws {
-    var template = Array("/tmp/porthole-fuzz-XXXXXX".utf8CString)
+    var template = Array("\(P_tmpdir)/porthole-fuzz-XXXXXX".utf8CString)
     guard mkdtemp(&template) != nil else { throw HostError("make a folder", code: errno) }
     folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     var drives: [DriveDescription] = []

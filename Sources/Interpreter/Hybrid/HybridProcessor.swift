@@ -3,9 +3,10 @@ import KVMEngine
 /// A processor whose 64-bit user code runs in KVM, at the host's own speed, and everything else in
 /// the interpreter: for hosts whose KVM can run user code only (``UserEngine`` tells how).
 ///
-/// What differs from a processor of one piece, on such hosts: in user code CPUID, RDTSCP, RDPID,
-/// XGETBV and reads of segment selectors answer as the host's; CR4.TSD, CR4.UMIP, CR4.FSGSBASE,
-/// CR4.OSFXSR and XCR0 are not enforced there, nor is an offset of the time-stamp counter.
+/// What differs from a processor of one piece, on such hosts: CPUID of user code answers as the
+/// host's. Whenever KVM runs the code and not the interpreter, RDTSCP, RDPID, XGETBV and reads of
+/// segment selectors do as well, and CR4.TSD, CR4.UMIP, CR4.FSGSBASE, CR4.OSFXSR and XCR0 are not
+/// enforced, nor is an offset of the time-stamp counter.
 public final class HybridProcessor: Processor, @unchecked Sendable {
   // SAFETY: as the interpreter: everything but `requestExit` is confined to the vCPU's thread.
   /// The half that holds the state whenever ``run()`` is not running.

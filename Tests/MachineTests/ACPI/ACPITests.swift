@@ -80,8 +80,7 @@ struct ACPITests {
 
   /// Intel's disassembler reads every table without a warning, and its compiler takes what the
   /// disassembler wrote.
-  @Test(.enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/iasl")))
-  func disassemblerHasNothingToSay() throws {
+  @Test func disassemblerHasNothingToSay() throws {
     let folder = FileManager.default.temporaryDirectory
       .appendingPathComponent("porthole-acpi-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
