@@ -268,6 +268,14 @@ bool cvnc_send(struct cvnc_viewer *viewer) {
   return sent && client->state == RFB_NORMAL;
 }
 
+bool cvnc_write(struct cvnc_viewer *viewer, const uint8_t *bytes, size_t count) {
+  rfbClientPtr client = viewer->client;
+  LOCK(client->sendMutex);
+  bool written = rfbWriteExact(client, (const char *)bytes, (int)count) > 0;
+  UNLOCK(client->sendMutex);
+  return written;
+}
+
 int cvnc_event(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
 
 void cvnc_encrypt(uint8_t challenge[16], const char *password) {

@@ -38,8 +38,13 @@ public protocol ViewerInput: AnyObject, Sendable {
   /// An RFB KeyEvent (RFC 6143, 7.5.4). `keysym` is the X11 keysym.
   func key(viewer: UInt64, keysym: UInt32, pressed: Bool)
 
-  /// An RFB PointerEvent (RFC 6143, 7.5.5): button n of 8 is bit n - 1.
-  func pointer(viewer: UInt64, x: Int, y: Int, buttons: UInt8, frame: FrameSize)
+  /// A QEMU extended key event: the key by its place on the viewer's keyboard, whatever it types.
+  /// `scanCode` is the key's make code in set 1, with bit 7 set for the prefix E0h.
+  func key(viewer: UInt64, scanCode: UInt32, keysym: UInt32, pressed: Bool)
+
+  /// An RFB PointerEvent (RFC 6143, 7.5.5, and its extension for more buttons): button n is bit
+  /// n - 1.
+  func pointer(viewer: UInt64, x: Int, y: Int, buttons: UInt16, frame: FrameSize)
 
   /// The viewer left; whatever it held down is up again.
   func viewerGone(_ viewer: UInt64)

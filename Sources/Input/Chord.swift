@@ -6,7 +6,7 @@
 ///   last (`ctrl--`)
 /// - `ctrl` `control` `lctrl` `rctrl` `alt` `lalt` `ralt` `altgr` `shift` `lshift` `rshift` `win`
 ///   `super` `meta` `lwin` `rwin`
-/// - `f1` to `f12`, `esc` `escape`, `enter` `return`, `tab`, `space`, `backspace` `bksp`,
+/// - `f1` to `f24`, `esc` `escape`, `enter` `return`, `tab`, `space`, `backspace` `bksp`,
 ///   `capslock` `caps`, `numlock`, `scrolllock`, `print` `printscreen` `prtsc` `sysrq`, `pause`,
 ///   `break`, `menu`
 /// - `ins` `insert`, `del` `delete`, `home`, `end`, `pgup` `pageup`, `pgdn` `pagedown`, `up`, `down`,

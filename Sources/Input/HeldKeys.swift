@@ -15,6 +15,8 @@ struct HeldKeys: Sendable, Equatable {
     var nominal: PhysicalKey?
     /// Whether the keysym is a character.
     var isCharacter: Bool
+    /// Whether the viewer named the key by its place.
+    var isPlace = false
     /// The level keys that the viewer held when it pressed the key.
     var levelKeys: [PhysicalKey]
   }
@@ -76,11 +78,24 @@ struct HeldKeys: Sendable, Equatable {
     return remove(gone.reversed())
   }
 
-  /// Presses a key by its place, whatever it types.
-  mutating func press(viewer: UInt64, key: PhysicalKey) -> [KeyStroke] {
-    add(Hold(viewer: viewer, keysym: 0, key: key, isCharacter: false, levelKeys: []))
+  /// `viewer` presses a key by its place, whatever it types, or repeats it.
+  mutating func press(viewer: UInt64, key: PhysicalKey, keysym: UInt32 = 0) -> [KeyStroke] {
+    if holds.contains(where: { $0.viewer == viewer && $0.key == key && $0.isPlace }) {
+      return repeatStroke(key)
+    }
+    guard holds.count(where: { $0.viewer == viewer }) < Self.holdsPerViewer else { return [] }
+    add(
+      Hold(
+        viewer: viewer, keysym: keysym, key: key, isCharacter: false, isPlace: true, levelKeys: []))
     let level = changeLevel(to: heldLevel, owner: nil)
     return Self.levelKeys.contains(key) ? level : level + [KeyStroke(key, pressed: true)]
+  }
+
+  /// `viewer` releases a key that it pressed by its place, or else by what it types.
+  mutating func release(viewer: UInt64, key: PhysicalKey, keysym: UInt32) -> [KeyStroke] {
+    let index = holds.lastIndex { $0.viewer == viewer && $0.key == key && $0.isPlace }
+    guard let index else { return release(viewer: viewer, keysym: keysym) }
+    return remove([holds.remove(at: index)])
   }
 
   // MARK: Holds

@@ -40,6 +40,15 @@ extension I8042 {
     guarded.withLock { KeyboardLEDs(rawValue: $0.state.keyboard.leds) }
   }
 
+  /// Sets who is told when the keyboard's lights change, and tells what they are now. The handler runs
+  /// with the device's lock held, so it waits for nobody.
+  public func setLightsHandler(_ handler: @escaping @Sendable (KeyboardLEDs) -> Void) {
+    guarded.withLock { guarded in
+      guarded.lightsChanged = handler
+      guarded.tellLights()
+    }
+  }
+
   /// Scan code bytes and strokes that the guest has not read yet.
   public var unreadKeys: Int {
     guarded.withLock { guarded in

@@ -50,6 +50,9 @@ public final class I8042: Device {
     var irq1 = false
     var irq12 = false
     var keyboardRead: (@Sendable () -> Void)?
+    var lightsChanged: (@Sendable (KeyboardLEDs) -> Void)?
+    /// The lights that the handler was told.
+    var toldLights: UInt8 = 0
   }
 
   public let name = "i8042"
@@ -147,6 +150,7 @@ public final class I8042: Device {
   }
 
   private func drive(_ guarded: inout Guarded) {
+    if guarded.state.keyboard.leds != guarded.toldLights { guarded.tellLights() }
     let keyboard = guarded.state.irq1
     if keyboard != guarded.irq1 { irq1.set(keyboard) }
     guarded.irq1 = keyboard
@@ -185,6 +189,7 @@ public final class I8042: Device {
       irq12.set(guarded.state.irq12)
       guarded.irq1 = guarded.state.irq1
       guarded.irq12 = guarded.state.irq12
+      guarded.tellLights()
       guarded.armed = nil
       guarded.timer?.cancel()
       guarded.rearm()
@@ -194,6 +199,12 @@ public final class I8042: Device {
 }
 
 extension I8042.Guarded {
+  /// Tells what the keyboard's lights are.
+  mutating func tellLights() {
+    toldLights = state.keyboard.leds
+    lightsChanged?(KeyboardLEDs(rawValue: toldLights))
+  }
+
   /// Arms the timer for what waits, without doing any of it.
   fileprivate mutating func rearm() {
     guard let deadline = state.deadline else { return }

@@ -69,6 +69,12 @@ public final class InputHub: @unchecked Sendable {
     state.withLock { $0.canAcceptMore = canAcceptMore }
   }
 
+  /// Sets who is told when the guest sets the keyboard's lights, and what they are now. The handler
+  /// runs with the device's lock held, so it waits for nobody.
+  public func lights(_ handler: @escaping @Sendable (KeyboardLEDs) -> Void) {
+    controller.setLightsHandler(handler)
+  }
+
   func noteActivity() {
     let handler = state.withLock { $0.activity }
     handler?()
@@ -84,6 +90,25 @@ public final class InputHub: @unchecked Sendable {
         pressed
         ? state.keys.press(viewer: viewer, keysym: keysym, leds: leds)
         : state.keys.release(viewer: viewer, keysym: keysym)
+      if !strokes.isEmpty { controller.strokes(strokes) }
+    }
+  }
+
+  /// A viewer's key goes down, repeats or goes up, named by its place on the keyboard: the guest's
+  /// layout decides what it types, and the viewer's modifiers are the guest's.
+  /// - Parameters:
+  ///   - scanCode: the make code in set 1; bit 7 stands for the prefix E0h (QEMU Extended Key Event).
+  ///   - keysym: what the viewer thinks it types; it counts where no key has the scan code.
+  public func key(viewer: UInt64, scanCode: UInt32, keysym: UInt32, pressed: Bool) {
+    guard let key = PhysicalKey(extendedScanCode: scanCode) else {
+      return self.key(viewer: viewer, keysym: keysym, pressed: pressed)
+    }
+    noteActivity()
+    whenLetIn { state in
+      let strokes =
+        pressed
+        ? state.keys.press(viewer: viewer, key: key, keysym: keysym)
+        : state.keys.release(viewer: viewer, key: key, keysym: keysym)
       if !strokes.isEmpty { controller.strokes(strokes) }
     }
   }

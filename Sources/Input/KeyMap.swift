@@ -45,7 +45,7 @@ public enum KeyMap {
     case 0x0100_007F: return entry(for: 0xFFFF)
     case 0xFFB0...0xFFB9:
       return Entry(key: keypadDigits[Int(keysym - 0xFFB0)], level: .keypadDigit)
-    case 0xFFBE...0xFFC9:
+    case 0xFFBE...0xFFD5:
       return Entry(key: functionKeys[Int(keysym - 0xFFBE)], level: .any)
     default:
       if let entry = special[keysym] { return entry }
@@ -95,6 +95,7 @@ public enum KeyMap {
 
   static let functionKeys: [PhysicalKey] = [
     .f1, .f2, .f3, .f4, .f5, .f6, .f7, .f8, .f9, .f10, .f11, .f12,
+    .f13, .f14, .f15, .f16, .f17, .f18, .f19, .f20, .f21, .f22, .f23, .f24,
   ]
 
   private static let special: [UInt32: Entry] = [

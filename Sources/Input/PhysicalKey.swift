@@ -1,5 +1,5 @@
-/// A key of the 104-key US keyboard (with the 102nd key of ISO keyboards and the usual media keys),
-/// by where it sits and not by what it types.
+/// A key of the 104-key US keyboard (with the 102nd key of ISO keyboards, those of Japanese and
+/// Brazilian ones, F13 to F24 and the usual media keys), by where it sits and not by what it types.
 public enum PhysicalKey: String, Codable, CaseIterable, Sendable {
   case escape, f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12
   case printScreen, scrollLock, pause
@@ -17,6 +17,9 @@ public enum PhysicalKey: String, Codable, CaseIterable, Sendable {
   case mail, calculator, computer
   case webHome, webSearch, webFavorites, webRefresh, webStop, webForward, webBack
   case power, sleep, wake
+  case f13, f14, f15, f16, f17, f18, f19, f20, f21, f22, f23, f24
+  /// Keys of Japanese (``ro`` and the comma of the keypad of Brazilian, too) keyboards.
+  case ro, yen, katakanaHiragana, henkan, muhenkan, keypadComma
 }
 
 /// What a key sends in each scan code set (IBM PS/2 Hardware Interface Technical Reference,
@@ -49,6 +52,31 @@ extension PhysicalKey {
     default: false
     }
   }
+
+  /// The key of a QEMU Extended Key Event (the community's RFB protocol document): the make code in set
+  /// 1, with bit 7 set, or 8 bits higher E0h, for the prefix. Nil where no key has it.
+  init?(extendedScanCode code: UInt32) {
+    let short = code >> 8 == 0xE0 ? code & 0x7F | 0x80 : code
+    // SysRq and Break are what Print Screen and Pause are with Alt and Control.
+    switch short {
+    case 0x54: self = .printScreen
+    case 0xC6: self = .pause
+    default:
+      guard let byte = UInt8(exactly: short), let key = Self.byExtendedScanCode[byte] else {
+        return nil
+      }
+      self = key
+    }
+  }
+
+  private static let byExtendedScanCode: [UInt8: PhysicalKey] = {
+    var keys: [UInt8: PhysicalKey] = [:]
+    for key in allCases where key != .pause {
+      let codes = key.codes
+      keys[codes.extended ? codes.set1 | 0x80 : codes.set1] = key
+    }
+    return keys
+  }()
 
   private typealias Row = (PhysicalKey, UInt8, UInt8, UInt8)
 
@@ -93,6 +121,11 @@ extension PhysicalKey {
     (.keypad1, 0x4F, 0x69, 0x69), (.keypad2, 0x50, 0x72, 0x72), (.keypad3, 0x51, 0x7A, 0x7A),
     (.keypad0, 0x52, 0x70, 0x70), (.keypadDecimal, 0x53, 0x71, 0x71),
     (.nonUSBackslash, 0x56, 0x61, 0x13), (.f11, 0x57, 0x78, 0x56), (.f12, 0x58, 0x07, 0x5E),
+    (.f13, 0x64, 0x08, 0), (.f14, 0x65, 0x10, 0), (.f15, 0x66, 0x18, 0), (.f16, 0x67, 0x20, 0),
+    (.f17, 0x68, 0x28, 0), (.f18, 0x69, 0x30, 0), (.f19, 0x6A, 0x38, 0), (.f20, 0x6B, 0x40, 0),
+    (.f21, 0x6C, 0x48, 0), (.f22, 0x6D, 0x50, 0), (.f23, 0x6E, 0x57, 0), (.f24, 0x76, 0x5F, 0),
+    (.katakanaHiragana, 0x70, 0x13, 0), (.ro, 0x73, 0x51, 0), (.henkan, 0x79, 0x64, 0),
+    (.muhenkan, 0x7B, 0x67, 0), (.yen, 0x7D, 0x6A, 0), (.keypadComma, 0x7E, 0x6D, 0),
   ]
 
   private static let extendedRows: [Row] = [

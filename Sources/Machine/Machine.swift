@@ -42,6 +42,7 @@ public final class Machine: @unchecked Sendable {
     }
     let server = vncServer
     parts.input.activity { [weak server] in server?.noteInput() }
+    parts.input.lights { [weak server] in server?.setKeyboardLights($0.rawValue) }
     let gauge = KeyboardBufferGauge(space: parts.space)
     parts.input.acceptance { gauge.hasRoom }
     for index in 0..<configuration.processors {
@@ -220,7 +221,11 @@ private final class ViewerInputBridge: ViewerInput {
     hub.key(viewer: viewer, keysym: keysym, pressed: pressed)
   }
 
-  func pointer(viewer: UInt64, x: Int, y: Int, buttons: UInt8, frame: FrameSize) {
+  func key(viewer: UInt64, scanCode: UInt32, keysym: UInt32, pressed: Bool) {
+    hub.key(viewer: viewer, scanCode: scanCode, keysym: keysym, pressed: pressed)
+  }
+
+  func pointer(viewer: UInt64, x: Int, y: Int, buttons: UInt16, frame: FrameSize) {
     hub.pointer(
       viewer: viewer, x: x, y: y, buttons: buttons, width: frame.width, height: frame.height)
   }

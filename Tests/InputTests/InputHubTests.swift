@@ -224,6 +224,81 @@ import Testing
     #expect(bytes() == [0x8A, 0xAA])
   }
 
+  // MARK: Keys by their place
+
+  private func place(_ code: UInt32, _ keysym: UInt32 = 0, pressed: Bool, viewer: UInt64 = 1) {
+    hub.key(viewer: viewer, scanCode: code, keysym: keysym, pressed: pressed)
+  }
+
+  @Test func everyScanCodeArrivesAsItCame() {
+    for key in PhysicalKey.allCases where key != .pause && key != .printScreen {
+      let codes = key.codes
+      let prefix: [UInt8] = codes.extended ? [0xE0] : []
+      place(UInt32(codes.set1) | (codes.extended ? 0x80 : 0), pressed: true)
+      place(UInt32(codes.set1) | (codes.extended ? 0x80 : 0), pressed: false)
+      #expect(
+        bytes() == prefix + [codes.set1] + prefix + [codes.set1 | 0x80], "\(key)")
+    }
+    place(0xE01D, pressed: true)
+    place(0xE01D, pressed: false)
+    #expect(bytes() == [0xE0, 0x1D, 0xE0, 0x9D])
+    place(0xC6, pressed: true)
+    place(0xC6, pressed: false)
+    #expect(bytes() == [0xE1, 0x1D, 0x45, 0xE1, 0x9D, 0xC5])
+    place(0x54, pressed: true)
+    place(0x54, pressed: false)
+    #expect(bytes() == [0xE0, 0x2A, 0xE0, 0x37, 0xE0, 0xB7, 0xE0, 0xAA])
+  }
+
+  @Test func aKeyByItsPlaceMakesUpNoShift() {
+    // A German viewer's Y with Shift, on the key of Z.
+    place(0x2A, Self.shift, pressed: true)
+    place(0x15, code("Z"), pressed: true)
+    #expect(bytes() == [0x2A, 0x15])
+    place(0x15, code("Z"), pressed: true)
+    place(0x2A, Self.shift, pressed: false)
+    place(0x15, code("z"), pressed: false)
+    #expect(bytes() == [0x15, 0xAA, 0x95])
+  }
+
+  @Test func anUnknownScanCodeCountsAsItsKeysym() {
+    for code in [UInt32(0), 0x60, 0x1_0000, .max] {
+      place(code, self.code("a"), pressed: true)
+      place(code, self.code("a"), pressed: false)
+      #expect(bytes() == [0x1E, 0x9E], "\(code)")
+    }
+  }
+
+  @Test func aKeyPressedByItsPlaceIsReleasedByItsKeysym() {
+    place(0x1E, code("q"), pressed: true)
+    up(code("q"))
+    #expect(bytes() == [0x1E, 0x9E])
+    down(code("a"))
+    place(0x1E, code("a"), pressed: false)
+    #expect(bytes() == [0x1E, 0x9E])
+  }
+
+  @Test func keysByTheirPlaceGoUpWithTheirViewer() {
+    for code in UInt32(1)...0x58 { place(code, pressed: true) }
+    place(0x9D, pressed: true, viewer: 2)
+    hub.viewerGone(1)
+    hub.viewerGone(2)
+    var state = Set1Keyboard()
+    state.take(bytes())
+    #expect(state.down == [])
+  }
+
+  @Test func theLightsAreToldWhenTheyChange() {
+    let seen = Mutex<[UInt8]>([])
+    hub.lights { lights in seen.withLock { $0.append(lights.rawValue) } }
+    for lights in [UInt8(2), 2, 6] { setLights(lights) }
+    guest.write(0xFF)
+    _ = bytes()
+    setLights(1)
+    guest.controller.reset()
+    #expect(seen.withLock { $0 } == [0, 2, 6, 0, 1, 0])
+  }
+
   // MARK: Viewers
 
   @Test func aViewerThatLeavesReleasesWhatNobodyElseHolds() {
@@ -290,6 +365,8 @@ import Testing
       switch value & 63 {
       case 0: hub.viewerGone(viewer)
       case 1: setLightsQuietly(UInt8(value >> 16 & 7), &state)
+      case 2...9:
+        place(UInt32(value >> 20 & 0xFF), pressed: value & 1 << 10 != 0, viewer: viewer)
       default:
         let keysym = keysyms[Int(value >> 20 % UInt64(1 << 30)) % keysyms.count]
         hub.key(viewer: viewer, keysym: keysym, pressed: value & 1 << 10 != 0)

@@ -199,7 +199,7 @@ import Testing
   @Test func wrongChordsSayWhatIsWrong() {
     #expect(throws: TypeError.emptyChord) { try Chord("") }
     for (chord, name) in [
-      ("ctrl-foo", "foo"), ("ctrl-", ""), ("-a", ""), ("ctrl---", ""), ("f13", "f13"), ("é", "é"),
+      ("ctrl-foo", "foo"), ("ctrl-", ""), ("-a", ""), ("ctrl---", ""), ("f25", "f25"), ("é", "é"),
       ("a-\u{7}", "\u{7}"), ("ctrl alt del", "ctrl alt del"),
     ] {
       #expect(throws: TypeError.unknownKey(name: name, chord: chord), "\(chord)") {

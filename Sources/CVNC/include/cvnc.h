@@ -67,6 +67,9 @@ bool cvnc_show(struct cvnc_viewer *viewer, const uint32_t *pixels, int width, in
 // output: encodes and writes one update if one is pending. Returns false where the peer is lost.
 bool cvnc_send(struct cvnc_viewer *viewer);
 
+// output: writes a whole message of our own. Returns false where the peer is lost.
+bool cvnc_write(struct cvnc_viewer *viewer, const uint8_t *bytes, size_t count);
+
 // A non-blocking eventfd, or -1 with errno set.
 int cvnc_event(void);
 

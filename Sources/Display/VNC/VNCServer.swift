@@ -26,6 +26,7 @@ public final class VNCServer: @unchecked Sendable {
   private var nextIdentifier: UInt64 = 1
   private var listening: Thread?
   private var stopping = false
+  private var lights: UInt8 = 0
 
   private var turnedAway: [(descriptor: Int32, until: UInt64)] = []
 
@@ -99,6 +100,15 @@ public final class VNCServer: @unchecked Sendable {
   /// Input that came another way than through a viewer went to the guest.
   public func noteInput() { pump.noteInput() }
 
+  /// The guest set its keyboard's lights: bit 0 Scroll Lock, bit 1 Num Lock, bit 2 Caps Lock. Viewers
+  /// that understand are told. Waits for nobody, so it may be called with a device's lock held.
+  public func setKeyboardLights(_ lights: UInt8) {
+    monitor.withLock {
+      self.lights = lights
+      for viewer in viewers.values { viewer.setLights(lights) }
+    }
+  }
+
   // MARK: The listening thread
 
   private func listen() {
@@ -151,6 +161,7 @@ public final class VNCServer: @unchecked Sendable {
       let viewer = Viewer(
         identifier: identifier, descriptor: descriptor, configuration: configuration, pump: pump,
         input: input)
+      viewer.setLights(lights)
       // Made with the lock held, so that the thread's end finds its entry.
       let thread = try? Thread(name: "vnc-read", stackBytes: 1 << 20) {
         viewer.run()

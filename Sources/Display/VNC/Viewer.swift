@@ -12,17 +12,19 @@ final class Viewer: PictureViewer, @unchecked Sendable {
   // viewer is destroyed by the reading thread after the writing one was joined. `shown` belongs to
   // the writing thread once that runs.
   let identifier: UInt64
-  private let socket: ViewerSocket
+  let socket: ViewerSocket
   private let configuration: VNCConfiguration
-  private let pump: FramePump
-  private let input: any ViewerInput
+  let pump: FramePump
+  let input: any ViewerInput
 
-  private let monitor = Monitor()
+  let monitor = Monitor()
   private var library: OpaquePointer?
-  private var latest: Picture?
+  private(set) var latest: Picture?
   private var shown: Picture?
   private var over = false
   private var serving = false
+  /// Messages of our own that wait for the writing thread. Guarded by `monitor`.
+  var news = ViewerNews()
 
   /// Held while an update is encoded and written, and while the viewer's formats change.
   private let encoding = Monitor()
@@ -79,7 +81,7 @@ final class Viewer: PictureViewer, @unchecked Sendable {
         Viewer.from(context)?.key(keysym, pressed: pressed)
       },
       pointer: { context, buttons, x, y in
-        Viewer.from(context)?.pointer(x: Int(x), y: Int(y), buttons: buttons)
+        Viewer.from(context)?.pointer(x: Int(x), y: Int(y), buttons: UInt16(buttons))
       })
     // SAFETY: `shown` and `latest` keep the pixels alive for as long as the library reads them; the
     // viewer outlives the library's part of it, whose callbacks come from `run()` alone.
@@ -138,6 +140,7 @@ final class Viewer: PictureViewer, @unchecked Sendable {
             viewer, picture.memory.pixels, Int32(picture.size.width), Int32(picture.size.height))
         else { return false }
         shown = picture
+        guard sendNews(viewer) else { return false }
         return cvnc_send(viewer)
       }
       guard sent else { return socket.interrupt() }
@@ -149,7 +152,7 @@ final class Viewer: PictureViewer, @unchecked Sendable {
     monitor.withLock {
       while let library, let latest, !over {
         let replaced = shown.map { !$0.isSame(as: latest) } ?? true
-        if cvnc_pending(library) || (replaced && cvnc_waiting(library)) {
+        if !news.isEmpty || cvnc_pending(library) || (replaced && cvnc_waiting(library)) {
           return (library, latest)
         }
         monitor.wait()
@@ -169,6 +172,7 @@ final class Viewer: PictureViewer, @unchecked Sendable {
     case pointerEvent = 5
     case clientCutText = 6
     case setDesktopSize = 251
+    case qemu = 255
   }
 
   /// Reads until the viewer leaves or sends what no viewer may.
@@ -181,14 +185,29 @@ final class Viewer: PictureViewer, @unchecked Sendable {
         cvnc_process(viewer)
         monitor.withLock { monitor.broadcast() }
         pump.noteRequest()
-      case .keyEvent, .pointerEvent:
+      case .keyEvent:
         cvnc_process(viewer)
+      case .pointerEvent:
+        if takesManyButtons {
+          guard takePointer() else { return }
+        } else {
+          cvnc_process(viewer)
+        }
+      case .qemu:
+        guard takeExtendedKey() else { return }
       case .clientCutText:
         guard skipCutText() else { return }
       case .setPixelFormat:
         guard hasUsableFormat() else { return }
         encoding.withLock { cvnc_process(viewer) }
-      case .setEncodings, .setDesktopSize:
+      case .setEncodings:
+        guard let encodings = peekEncodings() else { return }
+        encoding.withLock {
+          cvnc_process(viewer)
+          cvnc_limit_effort(viewer)
+        }
+        announce(encodings)
+      case .setDesktopSize:
         encoding.withLock {
           cvnc_process(viewer)
           cvnc_limit_effort(viewer)
@@ -204,7 +223,7 @@ final class Viewer: PictureViewer, @unchecked Sendable {
   }
 
   /// When a message that has begun must be complete.
-  private var messageDeadline: UInt64 {
+  var messageDeadline: UInt64 {
     Monitor.monotonic() &+ UInt64(max(configuration.patience, 1)) * 1_000_000
   }
 
@@ -236,22 +255,7 @@ final class Viewer: PictureViewer, @unchecked Sendable {
     }
   }
 
-  // MARK: Input
-
-  private static func from(_ context: UnsafeMutableRawPointer?) -> Viewer? {
+  static func from(_ context: UnsafeMutableRawPointer?) -> Viewer? {
     context.map { Unmanaged<Viewer>.fromOpaque($0).takeUnretainedValue() }
-  }
-
-  private func key(_ keysym: UInt32, pressed: Bool) {
-    input.key(viewer: identifier, keysym: keysym, pressed: pressed)
-    pump.noteInput()
-  }
-
-  private func pointer(x: Int, y: Int, buttons: UInt8) {
-    guard let size = monitor.withLock({ latest?.size }) else { return }
-    input.pointer(
-      viewer: identifier, x: min(max(x, 0), size.width - 1), y: min(max(y, 0), size.height - 1),
-      buttons: buttons, frame: size)
-    pump.noteInput()
   }
 }

@@ -85,7 +85,8 @@ final class FakeSource: FrameSource {
 final class FakeInput: ViewerInput {
   enum Event: Equatable {
     case key(UInt32, Bool)
-    case pointer(Int, Int, UInt8)
+    case scanCode(UInt32, UInt32, Bool)
+    case pointer(Int, Int, UInt16)
     case gone
   }
   private struct State {
@@ -108,7 +109,11 @@ final class FakeInput: ViewerInput {
     onKey(keysym, pressed)
   }
 
-  func pointer(viewer: UInt64, x: Int, y: Int, buttons: UInt8, frame: FrameSize) {
+  func key(viewer: UInt64, scanCode: UInt32, keysym: UInt32, pressed: Bool) {
+    state.withLock { $0.events.append(.scanCode(scanCode, keysym, pressed)) }
+  }
+
+  func pointer(viewer: UInt64, x: Int, y: Int, buttons: UInt16, frame: FrameSize) {
     state.withLock { $0.events.append(.pointer(x, y, buttons)) }
   }
 

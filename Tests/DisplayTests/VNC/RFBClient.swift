@@ -20,6 +20,8 @@ final class RFBClient {
   /// What the viewer shows, `0x00RRGGBB`.
   private(set) var pixels: [UInt32] = []
   private(set) var bytesRead = 0
+  /// The keyboard lights that the server told, in order.
+  private(set) var lights: [UInt8] = []
 
   init(port: UInt16) throws {
     descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
@@ -209,6 +211,9 @@ final class RFBClient {
       width = rect.width
       height = rect.height
       pixels = [UInt32](repeating: 0xFFFF_FFFF, count: width * height)
+    case ViewerNews.Encoding.extendedKey, ViewerNews.Encoding.manyButtons: break
+    case ViewerNews.Encoding.lights: lights += try receive(1)
+    case ViewerNews.Encoding.vmwareLights: lights += try receive(4).suffix(1)
     default:
       throw Problem.unexpected("encoding \(rect.encoding)")
     }

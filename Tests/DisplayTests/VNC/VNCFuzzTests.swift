@@ -18,7 +18,7 @@ import Testing
 
   private static let encodings: [Int32] = [
     0, 1, 2, 4, 5, 6, 7, 9, 15, 16, 17, -223, -224, -232, -239, -240, -256, -247, -32, -23, -26,
-    -305, -308, -307, -309, -512, 0x574D_5664, -258, -261, Int32(bitPattern: 0xC0A1_E5CE),
+    -305, -308, -307, -309, -512, 0x574D_5664, -258, -261, -316, Int32(bitPattern: 0xC0A1_E5CE),
   ]
 
   @Test(arguments: UInt64(1)...12)
@@ -62,7 +62,7 @@ import Testing
     func short(_ limit: Int) -> [UInt8] {
       RFBClient.bytes16(Int.random(in: 0...limit, using: &random))
     }
-    switch Int.random(in: 0..<16, using: &random) {
+    switch Int.random(in: 0..<18, using: &random) {
     case 0:
       let bits = [8, 16, 32].randomElement(using: &random) ?? 8
       let colors: [UInt8] =
@@ -89,6 +89,8 @@ import Testing
       return [251, 0] + short(5000) + short(5000) + [UInt8(screens), 0]
         + (0..<screens * 16).map { _ in byte() }
     case 14: return [6, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xF8, byte(), byte(), 0, 1, 1, 2, 3, 4]
+    case 15: return [255, byte() < 250 ? 0 : byte()] + (0..<10).map { _ in byte() }
+    case 16: return [5, byte() | 0x80] + short(0xFFFF) + short(0xFFFF) + [byte()]
     default: return byte() < 40 ? (0..<20).map { _ in byte() } : []
     }
   }
