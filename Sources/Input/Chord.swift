@@ -1,8 +1,8 @@
 /// Keys to be pressed together, by name: `ctrl-alt-del`, `shift-a`, `f1`.
 ///
 /// Names, in any case, joined by `-` or `+`:
-/// - a character that a US keyboard types stands for its key, with Shift where the character needs
-///   it and is not a letter; `minus` and `plus` also by name, and `-` or `+` where it stands alone or
+/// - a character that the guest's keyboard types stands for its key, with Shift and AltGr where the
+///   character needs them and is not a letter; `minus` and `plus` also by name, and `-` or `+` where it stands alone or
 ///   last (`ctrl--`)
 /// - `ctrl` `control` `lctrl` `rctrl` `alt` `lalt` `ralt` `altgr` `shift` `lshift` `rshift` `win`
 ///   `super` `meta` `lwin` `rwin`
@@ -18,12 +18,14 @@ public struct Chord: Sendable, Equatable {
   public let keys: [PhysicalKey]
 
   /// - Throws: ``TypeError/unknownKey(name:chord:)`` or ``TypeError/emptyChord``.
-  public init(_ text: String) throws(TypeError) {
+  public init(_ text: String, on layout: KeyboardLayout = .us) throws(TypeError) {
     let parts = Self.parts(of: text)
     guard !parts.isEmpty else { throw .emptyChord }
     var keys: [PhysicalKey] = []
     for part in parts {
-      guard let named = Self.keys(named: part) else { throw .unknownKey(name: part, chord: text) }
+      guard let named = Self.keys(named: part, on: layout) else {
+        throw .unknownKey(name: part, chord: text)
+      }
       for key in named where !keys.contains(key) { keys.append(key) }
     }
     self.keys = keys
@@ -50,14 +52,19 @@ public struct Chord: Sendable, Equatable {
     character == "-" || character == "+"
   }
 
-  private static func keys(named name: String) -> [PhysicalKey]? {
+  private static func keys(named name: String, on layout: KeyboardLayout) -> [PhysicalKey]? {
     let lower = name.lowercased()
-    if let scalar = lower.unicodeScalars.first, lower.unicodeScalars.count == 1 {
-      guard let entry = KeyMap.printable(scalar.value) else { return nil }
-      return entry.level == .shift(true) ? [.leftShift, entry.key] : [entry.key]
+    if let character = lower.first, lower.count == 1 {
+      guard let entry = KeyMap.entry(for: character, on: layout), entry.dead == nil else {
+        return nil
+      }
+      guard case .character(let level) = entry.level else { return [entry.key] }
+      return (level.shift && !level.isLetter ? [.leftShift] : [])
+        + (level.altGr ? [.rightAlt] : []) + [entry.key]
     }
     if lower == "break" { return [.leftControl, .pause] }
-    if lower == "plus" { return [.leftShift, .equal] }
+    if lower == "plus" { return keys(named: "+", on: layout) }
+    if lower == "minus" { return keys(named: "-", on: layout) }
     return names[lower].map { [$0] }
   }
 
@@ -77,7 +84,7 @@ public struct Chord: Sendable, Equatable {
     "tab": .tab, "space": .space, "backspace": .backspace, "bksp": .backspace,
     "capslock": .capsLock, "caps": .capsLock, "numlock": .numLock, "scrolllock": .scrollLock,
     "print": .printScreen, "printscreen": .printScreen, "prtsc": .printScreen,
-    "sysrq": .printScreen, "pause": .pause, "menu": .menu, "minus": .minus,
+    "sysrq": .printScreen, "pause": .pause, "menu": .menu,
     "ins": .insert, "insert": .insert, "del": .delete, "delete": .delete, "home": .home,
     "end": .end, "pgup": .pageUp, "pageup": .pageUp, "pgdn": .pageDown, "pagedown": .pageDown,
     "up": .up, "down": .down, "left": .left, "right": .right,

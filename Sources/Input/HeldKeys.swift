@@ -1,10 +1,11 @@
 /// Which keys are down, who holds them, and what the guest believes about Shift.
 ///
 /// A viewer sends characters, made on a keyboard of its own layout with its own Caps Lock, and the
-/// guest expects keys of a US keyboard. So for a character the three level keys (both Shifts and the
-/// right Alt) are brought into the state that the character needs, for as long as its key is down or
-/// until another key needs them otherwise; then they go back to what the viewers hold.
-struct HeldKeys: Sendable, Equatable {
+/// guest expects keys of the keyboard that it believes in. So for a character the level keys (both
+/// Shifts and the right Alt) are brought into the state that the character needs, for as long as its
+/// key is down or until another key needs them otherwise; then they go back to what the viewers hold.
+/// A character that takes a dead key and another is typed at once, whole.
+struct HeldKeys: Sendable {
   /// One keysym that one viewer holds down.
   struct Hold: Sendable, Equatable {
     var viewer: UInt64
@@ -25,8 +26,13 @@ struct HeldKeys: Sendable, Equatable {
   static let holdsPerViewer = 64
 
   private static let shifts: [PhysicalKey] = [.leftShift, .rightShift]
-  private static let levelKeys: [PhysicalKey] = shifts + [.rightAlt]
+  private static let controls: [PhysicalKey] = [.rightControl, .leftControl]
+  /// Keys that characters may need otherwise than they are held. Control and Alt are among them, since
+  /// some viewers send both, or Alt alone, where their user held AltGr.
+  private static let levelKeys: [PhysicalKey] = [.leftAlt] + controls + shifts + [.rightAlt]
 
+  /// The layout that the guest believes in.
+  let layout: KeyboardLayout
   private(set) var holds: [Hold] = []
   /// The level keys that are down as the guest sees them.
   private var visibleLevel: [PhysicalKey] = []
@@ -35,7 +41,10 @@ struct HeldKeys: Sendable, Equatable {
   /// Keysyms that no key stands for.
   private(set) var ignored: UInt64 = 0
 
-  init(ignored: UInt64 = 0) { self.ignored = ignored }
+  init(layout: KeyboardLayout, ignored: UInt64 = 0) {
+    self.layout = layout
+    self.ignored = ignored
+  }
 
   // MARK: Events
 
@@ -44,17 +53,24 @@ struct HeldKeys: Sendable, Equatable {
   mutating func press(viewer: UInt64, keysym: UInt32, leds: KeyboardLEDs) -> [KeyStroke] {
     let repeats = holds.contains { $0.viewer == viewer && $0.keysym == keysym }
     if !repeats && holds.count(where: { $0.viewer == viewer }) >= Self.holdsPerViewer { return [] }
-    guard let entry = KeyMap.entry(for: keysym) else {
+    guard let entry = KeyMap.entry(for: keysym, on: layout) else {
       if !repeats {
         ignored &+= 1
         add(Hold(viewer: viewer, keysym: keysym, key: nil, isCharacter: false, levelKeys: []))
       }
       return []
     }
-    let key = resolve(entry, leds: leds)
-    if repeats, let held = holds.first(where: { $0.viewer == viewer && $0.keysym == keysym })?.key {
-      return repeatStroke(held)
+    if repeats {
+      let held = holds.first { $0.viewer == viewer && $0.keysym == keysym }?.key
+      return held.map { repeatStroke($0) } ?? []
     }
+    if entry.dead != nil {
+      add(Hold(viewer: viewer, keysym: keysym, key: nil, isCharacter: true, levelKeys: []))
+      return entry.taps.flatMap { strike($0, leds: leds) } + changeLevel(to: heldLevel, owner: nil)
+    }
+    let key = resolve(entry, leds: leds)
+    // Two characters of the viewer's may be one key of the guest's.
+    let isTaken = entry.level.isCharacter && isHeld(key)
     add(
       Hold(
         viewer: viewer, keysym: keysym, key: key, nominal: entry.key,
@@ -62,7 +78,19 @@ struct HeldKeys: Sendable, Equatable {
     if Self.levelKeys.contains(key) { return changeLevel(to: heldLevel, owner: nil) }
     let wanted = wantedLevel(for: entry.level, leds: leds)
     let owner = wanted == heldLevel ? nil : key
-    return changeLevel(to: wanted, owner: owner) + [KeyStroke(key, pressed: true)]
+    return (isTaken ? [KeyStroke(key, pressed: false)] : [])
+      + changeLevel(to: wanted, owner: owner) + [KeyStroke(key, pressed: true)]
+  }
+
+  /// Presses a key and lets it go, with the modifiers that it needs.
+  mutating func tap(_ entry: KeyMap.Entry, leds: KeyboardLEDs) -> [KeyStroke] {
+    strike(entry, leds: leds) + changeLevel(to: heldLevel, owner: nil)
+  }
+
+  /// A tap that leaves the modifiers as the key needed them.
+  private mutating func strike(_ entry: KeyMap.Entry, leds: KeyboardLEDs) -> [KeyStroke] {
+    changeLevel(to: wantedLevel(for: entry.level, leds: leds), owner: nil)
+      + [KeyStroke(entry.key, pressed: true), KeyStroke(entry.key, pressed: false)]
   }
 
   /// `viewer` releases `keysym`, or a keysym that the key it pressed now has.
@@ -126,7 +154,7 @@ struct HeldKeys: Sendable, Equatable {
     if let exact = holds.lastIndex(where: { $0.viewer == viewer && $0.keysym == keysym }) {
       return exact
     }
-    guard let entry = KeyMap.entry(for: keysym) else { return nil }
+    guard let entry = KeyMap.entry(for: keysym, on: layout) else { return nil }
     let sameKey = holds.lastIndex {
       $0.viewer == viewer && ($0.key == entry.key || $0.nominal == entry.key)
     }
@@ -159,34 +187,53 @@ struct HeldKeys: Sendable, Equatable {
 
   /// With Control, Alt or the Windows key a letter is a command and not a letter of some case.
   private var commandKeyIsHeld: Bool {
-    let level = holds.contains { KeyMap.levelShifts.contains($0.keysym) }
     let commands: [PhysicalKey] = [
       .leftControl, .rightControl, .leftAlt, .leftWindows, .rightWindows,
     ]
-    return commands.contains(where: isHeld) || (!level && isHeld(.rightAlt))
+    let rightAltIsAlt = !layout.hasAltGr && !viewerChoosesLevel && isHeld(.rightAlt)
+    return commands.contains(where: isHeld) || rightAltIsAlt
   }
 
-  /// Whether Shift must be down (`true`) or up for the character; nil where it does not matter.
-  private func wantedShift(for level: KeyMap.Level, leds: KeyboardLEDs) -> Bool? {
-    switch level {
-    case .any, .keypadCursor: nil
-    case .shift(let shifted): shifted
-    case .letter(let upper):
-      commandKeyIsHeld ? nil : upper != leds.contains(.capsLock)
-    case .keypadDigit: !leds.contains(.numLock)
-    }
+  /// Whether a viewer holds AltGr, which made one character of another.
+  private var viewerChoosesLevel: Bool {
+    holds.contains { KeyMap.levelShifts.contains($0.keysym) }
   }
 
   private func wantedLevel(for level: KeyMap.Level, leds: KeyboardLEDs) -> [PhysicalKey] {
     var wanted = heldLevel
-    if let shift = wantedShift(for: level, leds: leds) {
-      if !shift { wanted.removeAll { Self.shifts.contains($0) } }
-      if shift && !wanted.contains(where: Self.shifts.contains) { wanted.insert(.leftShift, at: 0) }
+    switch level {
+    case .any, .keypadCursor: break
+    case .keypadDigit: setShift(!leds.contains(.numLock), in: &wanted)
+    case .character(let needs):
+      let isCommand = needs.isLetter && commandKeyIsHeld
+      if !isCommand {
+        setShift(needs.shift != (needs.isLetter && leds.contains(.capsLock)), in: &wanted)
+      }
+      setAltGr(needs.altGr, in: &wanted)
     }
-    let usedUp = holds.contains { KeyMap.levelShifts.contains($0.keysym) }
-    let asAlt = holds.contains { $0.keysym == 0xFFEA || $0.keysym == 0xFFE8 }
-    if level.isCharacter && usedUp && !asAlt { wanted.removeAll { $0 == .rightAlt } }
     return wanted
+  }
+
+  private func setShift(_ isDown: Bool, in wanted: inout [PhysicalKey]) {
+    if !isDown {
+      wanted.removeAll { Self.shifts.contains($0) }
+    } else if !wanted.contains(where: Self.shifts.contains) {
+      wanted.append(.leftShift)
+    }
+  }
+
+  private func setAltGr(_ isDown: Bool, in wanted: inout [PhysicalKey]) {
+    guard layout.hasAltGr else {
+      let asAlt = holds.contains { KeyMap.rightAlts.contains($0.keysym) }
+      if viewerChoosesLevel && !asAlt { wanted.removeAll { $0 == .rightAlt } }
+      return
+    }
+    wanted.removeAll { $0 == .rightAlt }
+    guard isDown else { return }
+    wanted.append(.rightAlt)
+    if wanted.contains(.leftAlt) {
+      wanted.removeAll { $0 == .leftAlt || Self.controls.contains($0) }
+    }
   }
 
   private mutating func changeLevel(

@@ -37,8 +37,8 @@ public struct TypingPace: Sendable, Equatable {
 
 /// Why a text or a chord could not be typed.
 public enum TypeError: Error, CustomStringConvertible, Sendable, Equatable {
-  /// No key of a US keyboard types it. `position` counts from 1. Nothing was typed.
-  case noKey(character: Character, position: Int)
+  /// No key of the keyboard types it. `position` counts from 1. Nothing was typed.
+  case noKey(character: Character, position: Int, layout: String)
   /// The chord has a part that is no key's name. Nothing was pressed.
   case unknownKey(name: String, chord: String)
   /// The chord names no key at all.
@@ -50,9 +50,9 @@ public enum TypeError: Error, CustomStringConvertible, Sendable, Equatable {
 
   public var description: String {
     switch self {
-    case .noKey(let character, let position):
+    case .noKey(let character, let position, let layout):
       "cannot type \(Self.quoted(character)) (character \(position)): "
-        + "a US keyboard has no key for it"
+        + "the guest's keyboard (\(layout)) has no key for it"
     case .unknownKey(let name, let chord):
       "cannot press \"\(chord)\": "
         + (name.isEmpty ? "a key's name is missing" : "there is no key \"\(name)\"")
@@ -86,20 +86,17 @@ extension InputHub {
   /// text is typed at a time.
   /// - Throws: ``TypeError``; where a character has no key, before anything is typed.
   public func type(_ text: String) throws(TypeError) {
-    let keysyms = try Self.keysyms(for: text)
+    let taps = try taps(for: text)
     noteActivity()
     try typing.withLock { (_: inout Void) throws(TypeError) in
       var burst = Burst()
-      for (index, keysym) in keysyms.enumerated() {
-        try waitForTurn(&burst, done: index, count: keysyms.count)
+      for (index, tap) in taps.enumerated() {
+        try waitForTurn(&burst, done: index, count: taps.count)
         whenLetIn { state in
-          let leds = controller.keyboardLEDs
-          controller.strokes(
-            state.keys.press(viewer: Self.typist, keysym: keysym, leds: leds)
-              + state.keys.release(viewer: Self.typist, keysym: keysym))
+          controller.strokes(state.keys.tap(tap, leds: controller.keyboardLEDs))
         }
       }
-      try waitUntilRead(done: keysyms.count, count: keysyms.count)
+      try waitUntilRead(done: taps.count, count: taps.count)
     }
   }
 
@@ -109,7 +106,7 @@ extension InputHub {
   /// Names are those of ``Chord``, in any case, joined by `-` or `+`.
   /// - Throws: ``TypeError``; where a name is not a key's, before anything is pressed.
   public func press(chord text: String) throws(TypeError) {
-    let keys = try Chord(text).keys
+    let keys = try Chord(text, on: layout).keys
     noteActivity()
     try typing.withLock { (_: inout Void) throws(TypeError) in
       var burst = Burst()
@@ -123,27 +120,25 @@ extension InputHub {
     }
   }
 
-  /// The keysym of each character.
-  private static func keysyms(for text: String) throws(TypeError) -> [UInt32] {
-    var keysyms: [UInt32] = []
+  /// The keys of each character, dead keys before what they change.
+  private func taps(for text: String) throws(TypeError) -> [KeyMap.Entry] {
+    var taps: [KeyMap.Entry] = []
     for (index, character) in text.enumerated() {
-      guard let keysym = keysym(for: character), KeyMap.entry(for: keysym) != nil else {
-        throw .noKey(character: character, position: index + 1)
+      guard let entry = entry(for: character) else {
+        throw .noKey(character: character, position: index + 1, layout: layout.name)
       }
-      keysyms.append(keysym)
+      taps += entry.taps
     }
-    return keysyms
+    return taps
   }
 
-  private static func keysym(for character: Character) -> UInt32? {
+  private func entry(for character: Character) -> KeyMap.Entry? {
     switch character {
-    case "\n", "\r", "\r\n": return 0xFF0D
-    case "\t": return 0xFF09
-    case "\u{8}": return 0xFF08
-    case "\u{1B}": return 0xFF1B
-    default:
-      guard character.unicodeScalars.count == 1 else { return nil }
-      return character.unicodeScalars.first.map { $0.isASCII ? $0.value : 0x0100_0000 | $0.value }
+    case "\n", "\r", "\r\n": KeyMap.Entry(key: .enter, level: .any)
+    case "\t": KeyMap.Entry(key: .tab, level: .any)
+    case "\u{8}": KeyMap.Entry(key: .backspace, level: .any)
+    case "\u{1B}": KeyMap.Entry(key: .escape, level: .any)
+    default: KeyMap.typed(character, on: layout)
     }
   }
 

@@ -11,7 +11,7 @@ import Synchronization
 public final class InputHub: @unchecked Sendable {
   // SAFETY: everything mutable is in `state`, or guarded by `monitor` where noted.
   struct State {
-    var keys = HeldKeys()
+    var keys: HeldKeys
     var pointer = Pointer()
     var activity: (@Sendable () -> Void)?
     var canAcceptMore: (@Sendable () -> Bool?)?
@@ -25,7 +25,9 @@ public final class InputHub: @unchecked Sendable {
   let controller: I8042
   private let tablet: USBTablet?
   let pace: TypingPace
-  let state = Mutex(State())
+  /// What the guest believes its keyboard types.
+  public let layout: KeyboardLayout
+  let state: Mutex<State>
   /// One text is typed at a time.
   let typing = Mutex(())
   let monitor = Monitor()
@@ -37,10 +39,14 @@ public final class InputHub: @unchecked Sendable {
   /// - Parameters:
   ///   - controller: the guest's keyboard and mouse.
   ///   - tablet: gets the pointer instead of the mouse while the guest asks for its reports.
+  ///   - layout: what the guest believes its keyboard types.
   ///   - pace: how fast text is typed.
   public init(
-    _ controller: I8042, tablet: USBTablet? = nil, pace: TypingPace = TypingPace()
+    _ controller: I8042, tablet: USBTablet? = nil, layout: KeyboardLayout = .us,
+    pace: TypingPace = TypingPace()
   ) {
+    self.layout = layout
+    state = Mutex(State(keys: HeldKeys(layout: layout)))
     self.controller = controller
     self.tablet = tablet
     self.pace = pace
@@ -147,7 +153,7 @@ public final class InputHub: @unchecked Sendable {
   /// somebody else held keys.
   public func releaseEverything() {
     state.withLock { state in
-      state.keys = HeldKeys(ignored: state.keys.ignored)
+      state.keys = HeldKeys(layout: layout, ignored: state.keys.ignored)
       state.pointer = Pointer()
       state.buttons = []
       controller.releaseAll()
@@ -160,7 +166,7 @@ public final class InputHub: @unchecked Sendable {
     state.withLock { state in state.keys.holds.contains { $0.keysym == keysym } }
   }
 
-  /// How many keys came that a US keyboard does not have.
+  /// How many keys came that the guest's keyboard does not have.
   public var ignoredKeys: UInt64 { state.withLock { $0.keys.ignored } }
 
   // MARK: Standing still

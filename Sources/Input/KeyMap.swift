@@ -1,14 +1,12 @@
-/// Which key of a US keyboard, with which state of Shift, stands for an X11 keysym (X Window System
-/// Protocol, appendix A; `keysymdef.h` and `XF86keysym.h` for names and numbers).
+/// Which key, with which state of the modifiers, stands for an X11 keysym on the guest's keyboard (X
+/// Window System Protocol, appendix A; `keysymdef.h` and `XF86keysym.h` for names and numbers).
 public enum KeyMap {
   /// What the modifiers must be for a key to mean what its keysym says.
   enum Level: Equatable, Sendable {
     /// The key means the same with and without Shift, or is a modifier itself.
     case any
-    /// A character, typed with Shift (`true`) or without.
-    case shift(Bool)
-    /// A letter, in upper case or not: Caps Lock changes what Shift does.
-    case letter(upper: Bool)
+    /// A character: Shift and AltGr must be as it needs them.
+    case character(KeyboardLayout.Level)
     /// A digit or the point on the keypad: Num Lock decides.
     case keypadDigit
     /// A cursor key on the keypad; `gray` is the key of the cursor block that does the same.
@@ -16,10 +14,7 @@ public enum KeyMap {
 
     /// Whether the keysym is a character, for which the viewer's own level keys have been used up.
     var isCharacter: Bool {
-      switch self {
-      case .shift, .letter: true
-      default: false
-      }
+      if case .character = self { true } else { false }
     }
   }
 
@@ -27,66 +22,93 @@ public enum KeyMap {
   struct Entry: Equatable, Sendable {
     var key: PhysicalKey
     var level: Level
+    /// The dead key that has to be typed before it.
+    var dead: KeyboardLayout.Place?
+
+    /// The dead key, and the key without it.
+    var taps: [Entry] {
+      let own = Entry(key: key, level: level)
+      return dead.map { [Entry(key: $0.key, level: .character($0.level)), own] } ?? [own]
+    }
   }
 
   /// Keysyms that choose a level of the viewer's keyboard and no key of their own: AltGr.
   static let levelShifts: Set<UInt32> = [0xFE03, 0xFE11, 0xFF7E]
+  /// Alt_R and Meta_R.
+  static let rightAlts: Set<UInt32> = [0xFFEA, 0xFFE8]
 
-  /// The key for `keysym`; nil where a US keyboard has none.
-  static func entry(for keysym: UInt32) -> Entry? {
+  /// The key for `keysym`; nil where the keyboard has none.
+  static func entry(for keysym: UInt32, on layout: KeyboardLayout) -> Entry? {
     switch keysym {
-    case 0x20...0x7E: return printable(keysym)
-    // Unicode keysyms: Latin-1 and control characters lie under their own numbers as well.
-    case 0x0100_0020...0x0100_007E: return printable(keysym & 0xFF)
-    case 0x0100_00A0, 0xA0: return Entry(key: .space, level: .any)
-    case 0x0100_00AD, 0xAD: return Entry(key: .minus, level: .shift(false))
     case 0x0100_0008, 0x0100_0009, 0x0100_000D, 0x0100_001B:
-      return entry(for: 0xFF00 | keysym & 0xFF)
-    case 0x0100_007F: return entry(for: 0xFFFF)
+      return entry(for: 0xFF00 | keysym & 0xFF, on: layout)
+    case 0x0100_007F: return entry(for: 0xFFFF, on: layout)
     case 0xFFB0...0xFFB9:
       return Entry(key: keypadDigits[Int(keysym - 0xFFB0)], level: .keypadDigit)
     case 0xFFBE...0xFFD5:
       return Entry(key: functionKeys[Int(keysym - 0xFFBE)], level: .any)
+    case 0xFE50...0xFE93: return deadKey(keysym, on: layout)
+    case 0xFFBD: return entry(for: 0x3D, on: layout)  // KP_Equal
+    // Where the right Alt key chooses characters, the left one is the only Alt.
+    case 0xFFEA, 0xFFE8:
+      return Entry(key: layout.hasAltGr ? .leftAlt : .rightAlt, level: .any)
     default:
+      if let character = character(of: keysym) { return entry(for: character, on: layout) }
       if let entry = special[keysym] { return entry }
       return named[keysym].map { Entry(key: $0, level: .any) }
     }
   }
 
-  /// The key that types a character of ASCII, 20h to 7Eh.
-  static func printable(_ code: UInt32) -> Entry? {
-    printableKeys[code]
+  /// The key for a character. One of ASCII that the layout lacks, as Latin letters on a Greek keyboard,
+  /// is where a US keyboard has it: so shortcuts work, and typing once the guest changes its layout.
+  static func entry(for character: Character, on layout: KeyboardLayout) -> Entry? {
+    if let entry = typed(character, on: layout) { return entry }
+    return character.isASCII ? typed(character, on: .us) : nil
+  }
+
+  /// The key that types a character on the layout itself.
+  static func typed(_ character: Character, on layout: KeyboardLayout) -> Entry? {
+    // A soft hyphen is a hyphen that a text does not always show.
+    let visible: Character = character == "\u{AD}" ? "-" : character
+    guard let spelling = layout.spelling(of: visible) else { return nil }
+    let place = spelling.place
+    let level: Level = place.key == .space ? .any : .character(place.level)
+    return Entry(key: place.key, level: level, dead: spelling.dead)
+  }
+
+  /// The character of a keysym: Latin-1 lies under its own numbers, Unicode above 1000000h, and what
+  /// was there before in a table.
+  private static func character(of keysym: UInt32) -> Character? {
+    switch keysym {
+    case 0x20...0x7E, 0xA0...0xFF: return Unicode.Scalar(keysym).map(Character.init)
+    case 0x0100_0020...0x0110_FFFF: return Unicode.Scalar(keysym & 0xFF_FFFF).map(Character.init)
+    case 0x100..<0x2100: return legacy[keysym]
+    default: return nil
+    }
+  }
+
+  /// A dead key of the viewer's: the guest's own, or the character that it shows where the guest's
+  /// keyboard has none.
+  private static func deadKey(_ keysym: UInt32, on layout: KeyboardLayout) -> Entry? {
+    if let place = layout.deadKey(keysym) {
+      return Entry(key: place.key, level: .character(place.level))
+    }
+    let shown = DeadKey.all.first { $0.keysym == keysym }?.alone.first
+    return shown.flatMap { entry(for: $0, on: layout) }
   }
 
   // MARK: Tables
 
-  private static let printableKeys: [UInt32: Entry] = {
-    var entries: [UInt32: Entry] = [0x20: Entry(key: .space, level: .any)]
-    for (index, letter) in letters.enumerated() {
-      let code = UInt32(index)
-      entries[0x61 + code] = Entry(key: letter, level: .letter(upper: false))
-      entries[0x41 + code] = Entry(key: letter, level: .letter(upper: true))
+  private static let legacy: [UInt32: Character] = {
+    var characters: [UInt32: Character] = [:]
+    for word in LegacyKeysyms.table.split(whereSeparator: \.isWhitespace) {
+      guard let character = word.last, let keysym = UInt32(word.dropLast(), radix: 16) else {
+        continue
+      }
+      characters[keysym] = character
     }
-    for (key, plain, shifted) in symbols {
-      entries[plain.value] = Entry(key: key, level: .shift(false))
-      entries[shifted.value] = Entry(key: key, level: .shift(true))
-    }
-    return entries
+    return characters
   }()
-
-  private static let letters: [PhysicalKey] = [
-    .a, .b, .c, .d, .e, .f, .g, .h, .i, .j, .k, .l, .m,
-    .n, .o, .p, .q, .r, .s, .t, .u, .v, .w, .x, .y, .z,
-  ]
-
-  private static let symbols: [(PhysicalKey, Unicode.Scalar, Unicode.Scalar)] = [
-    (.grave, "`", "~"), (.digit1, "1", "!"), (.digit2, "2", "@"), (.digit3, "3", "#"),
-    (.digit4, "4", "$"), (.digit5, "5", "%"), (.digit6, "6", "^"), (.digit7, "7", "&"),
-    (.digit8, "8", "*"), (.digit9, "9", "("), (.digit0, "0", ")"), (.minus, "-", "_"),
-    (.equal, "=", "+"), (.leftBracket, "[", "{"), (.rightBracket, "]", "}"),
-    (.backslash, "\\", "|"), (.semicolon, ";", ":"), (.quote, "'", "\""), (.comma, ",", "<"),
-    (.period, ".", ">"), (.slash, "/", "?"),
-  ]
 
   static let keypadDigits: [PhysicalKey] = [
     .keypad0, .keypad1, .keypad2, .keypad3, .keypad4,
@@ -99,15 +121,8 @@ public enum KeyMap {
   ]
 
   private static let special: [UInt32: Entry] = [
-    // Dead keys of other layouts: the character itself.
-    0xFE50: Entry(key: .grave, level: .shift(false)),
-    0xFE51: Entry(key: .quote, level: .shift(false)),
-    0xFE52: Entry(key: .digit6, level: .shift(true)),
-    0xFE53: Entry(key: .grave, level: .shift(true)),
-    0xFE57: Entry(key: .quote, level: .shift(true)),
-    0xFE20: Entry(key: .tab, level: .shift(true)),  // ISO_Left_Tab
+    0xFE20: Entry(key: .tab, level: .character(.init(shift: true))),  // ISO_Left_Tab
     0xFF80: Entry(key: .space, level: .any),  // KP_Space
-    0xFFBD: Entry(key: .equal, level: .shift(false)),  // KP_Equal
     0xFFAE: Entry(key: .keypadDecimal, level: .keypadDigit),
     0xFFAC: Entry(key: .keypadDecimal, level: .keypadDigit),  // KP_Separator
     0xFF95: Entry(key: .keypad7, level: .keypadCursor(gray: .home)),
@@ -132,10 +147,15 @@ public enum KeyMap {
     0xFFAA: .keypadMultiply, 0xFFAB: .keypadAdd, 0xFFAD: .keypadSubtract, 0xFFAF: .keypadDivide,
     // Modifiers. Alt with Shift arrives as Meta.
     0xFFE1: .leftShift, 0xFFE2: .rightShift, 0xFFE3: .leftControl, 0xFFE4: .rightControl,
-    0xFFE5: .capsLock, 0xFFE6: .capsLock, 0xFFE7: .leftAlt, 0xFFE8: .rightAlt, 0xFFE9: .leftAlt,
-    0xFFEA: .rightAlt, 0xFFEB: .leftWindows, 0xFFEC: .rightWindows, 0xFFED: .leftWindows,
+    0xFFE5: .capsLock, 0xFFE6: .capsLock, 0xFFE7: .leftAlt, 0xFFE9: .leftAlt, 0xFFEB: .leftWindows,
+    0xFFEC: .rightWindows, 0xFFED: .leftWindows,
     0xFFEE: .rightWindows, 0xFE03: .rightAlt, 0xFE11: .rightAlt, 0xFF7E: .rightAlt,
-    // Media keys.
+    // Keys of Asian keyboards; those of Korean ones are the right Alt and Control.
+    0xFF22: .muhenkan, 0xFF23: .henkan, 0xFF25: .katakanaHiragana, 0xFF26: .katakanaHiragana,
+    0xFF27: .katakanaHiragana, 0xFF2A: .grave, 0xFF30: .capsLock, 0xFF31: .rightAlt,
+    0xFF34: .rightControl,
+    // Media and power keys.
+    0x1008_FF10: .sleep, 0x1008_FF21: .power, 0x1008_FFA7: .sleep, 0x1008_FFA8: .sleep,
     0x1008_FF11: .volumeDown, 0x1008_FF12: .mute, 0x1008_FF13: .volumeUp,
     0x1008_FF14: .playPause, 0x1008_FF15: .mediaStop, 0x1008_FF16: .previousTrack,
     0x1008_FF17: .nextTrack, 0x1008_FF18: .webHome, 0x1008_FF19: .mail, 0x1008_FF1B: .webSearch,

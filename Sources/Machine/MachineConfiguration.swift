@@ -1,4 +1,5 @@
 import Display
+import Input
 import KVMEngine
 import Storage
 
@@ -81,6 +82,8 @@ public struct MachineConfiguration: Sendable {
   public var directBoot: DirectBootFiles?
   /// Nil for a desktop without a VNC server.
   public var vnc: VNCConfiguration?
+  /// What the guest believes its keyboard types.
+  public var keyboard: KeyboardLayout = .us
   public var serial: SerialTarget = .none
   public var firmware: FirmwareKind = .builtin
   /// Where stock firmware that has variables keeps them; nil to forget them with the machine.

@@ -148,12 +148,16 @@ import Testing
   @Test func aCharacterWithoutAKeyIsNamedBeforeAnythingIsTyped() {
     let host = GuestHost(commandByte: 0x40)
     let hub = InputHub(host.controller)
-    #expect(throws: TypeError.noKey(character: "é", position: 4)) { try hub.type("caféx") }
+    #expect(throws: TypeError.noKey(character: "é", position: 4, layout: "us")) {
+      try hub.type("caféx")
+    }
     #expect(host.drain() == [])
     #expect(
-      TypeError.noKey(character: "é", position: 4).description
-        == "cannot type \"é\" U+00E9 (character 4): a US keyboard has no key for it")
-    #expect(throws: TypeError.noKey(character: "\u{1}", position: 1)) { try hub.type("\u{1}") }
+      TypeError.noKey(character: "é", position: 4, layout: "us").description
+        == "cannot type \"é\" U+00E9 (character 4): the guest's keyboard (us) has no key for it")
+    #expect(throws: TypeError.noKey(character: "\u{1}", position: 1, layout: "us")) {
+      try hub.type("\u{1}")
+    }
   }
 
   @Test func aGuestThatDoesNotReadIsAnError() {

@@ -1,4 +1,5 @@
 import Display
+import Input
 import KVMEngine
 import Machine
 import Storage
@@ -19,6 +20,7 @@ extension RunCommand {
     configuration.bootOrder = boot.kinds
     configuration.hasBootMenu = boot.hasMenu
     configuration.vnc = try vncConfiguration(name: name, password: password)
+    configuration.keyboard = keyboard
     configuration.serial = serial
     configuration.firmware = firmware
     configuration.firmwareVariables = firmwareVariables
@@ -46,6 +48,7 @@ extension RunCommand {
     }
     if let firmwareVariables { configuration.firmwareVariables = firmwareVariables }
     configuration.vnc = try vncConfiguration(name: name, password: password)
+    configuration.keyboard = keyboard
     configuration.serial = serial
     configuration.engine = engine ?? EngineChoice.forThisHost().engine
     configuration.irqchip = irqchip

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Input
 import KVMEngine
 import Machine
 import Storage
@@ -102,6 +103,15 @@ struct RunCommand: ParsableCommand {
       """,
     transform: VNCAddress.parse)
   var vnc: VNCAddress = .standard
+
+  @Option(
+    name: .long,
+    help: """
+      The keyboard layout that the guest is set to, as us, gb, de or fr: characters that viewers and \
+      scripts type are looked up on it. (default: us)
+      """,
+    transform: KeyboardOption.parse)
+  var keyboard: KeyboardLayout = .us
 
   @Option(name: .long, help: "A file whose first line is the VNC password; otherwise one is made.")
   var passwordFile: String?

@@ -24,6 +24,11 @@ import Testing
     }
   }
 
+  @Test func readsKeyboardLayouts() throws {
+    #expect(try KeyboardOption.parse("De").name == "de")
+    #expect(throws: Complaint.self) { try KeyboardOption.parse("martian") }
+  }
+
   @Test func namesCannotLeaveTheirFolder() throws {
     #expect(try DesktopName.parse("build-7_a.b") == "build-7_a.b")
     let long = String(repeating: "a", count: DesktopName.longest)
