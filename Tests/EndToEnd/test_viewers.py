@@ -167,6 +167,25 @@ def test_tigervnc_shows_what_screenshot_saves_and_types(demo, folder, keep):
 
 
 @needs_tigervnc
+def test_the_guests_layout_is_for_characters_and_not_for_places(desktops, folder):
+    # The demo guest's keyboard is a US one: with Y and Z exchanged, it shows which key it got.
+    desktop = desktops("--guest", "demo", "--keyboard", "de")
+    ready(desktop)
+    desktop.type("zy-")
+    reads(desktop, "yz/")
+    with RFB(desktop.host, desktop.port, desktop.password) as viewer:
+        viewer.tap(ord("z"))
+        reads(desktop, "yz/y")
+    # TigerVNC sends the place of each key.
+    with Screen(folder) as screen:
+        screen.view(desktop)
+        window = screen.window(desktop.name)
+        screen.focus(window)
+        screen.type("zy")
+        reads(desktop, "yz/yzy")
+
+
+@needs_tigervnc
 def test_tigervnc_follows_the_size_of_the_text_screen(desktops, folder, keep):
     desktop = desktops()
     desktop.wait_text("No bootable medium", 10)
