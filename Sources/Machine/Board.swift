@@ -25,7 +25,7 @@ package final class Board {
     let parts = try builder.build()
     // What other firmware reads is there as well, on a bus beside.
     let beside = MachineBuilder(configuration) { _ in }
-    let others = try beside.addStockFirmware(parts.space, rtc: parts.rtc)
+    let others = try beside.addStockFirmware(parts.space, rtc: parts.rtc, drives: [])
     otherPorts = beside.ports
     processors = try (0..<2).map { try parts.makeProcessor($0, of: 2) }
     devices = parts.devices + others + parts.apicBus.localAPICs

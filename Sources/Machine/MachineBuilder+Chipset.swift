@@ -2,6 +2,7 @@ import Display
 import Glibc
 import Input
 import KVMEngine
+import Storage
 
 /// The chipset's wiring.
 extension MachineBuilder {
@@ -38,7 +39,7 @@ extension MachineBuilder {
 
     let isaBridge = ISABridge.make(pci.interrupts)
     try pci.attach(HostBridge.make(ramBelow4G: ramBelow4G, shadow: shadow), slot: 0)
-    try pci.attach(isaBridge, slot: 1)
+    try pci.attach(isaBridge, slot: MemoryMap.isaBridgeSlot)
     let power = PowerManagement(
       clock: clock,
       interrupt: shared.line(MemoryMap.systemControlIRQ, source: InterruptSource.power),
@@ -48,8 +49,8 @@ extension MachineBuilder {
     try ports.register(power.apmPorts, at: MemoryMap.apm)
     let powerFunction = try PowerFunction.make(power, smbus: smbus, on: pci)
     let disks = DiskFunction.make(storage.channels)
-    if let disks { try pci.attach(disks, slot: 1, number: 1) }
-    try pci.attach(powerFunction, slot: 1, number: 3)
+    if let disks { try pci.attach(disks, slot: MemoryMap.isaBridgeSlot, number: 1) }
+    try pci.attach(powerFunction, slot: MemoryMap.isaBridgeSlot, number: 3)
     let rom = try stock?.videoROM.map { try ExpansionROM($0, space: space, log: log) }
     try pci.attach(
       VideoFunction.make(video, edid: MonitorData.block, rom: rom), slot: MemoryMap.videoSlot)
@@ -64,13 +65,16 @@ extension MachineBuilder {
   }
 
   /// What firmware that is not ours reads of the machine, and where it talks.
-  func addStockFirmware(_ space: AddressSpace, rtc: MC146818) throws -> [any Device] {
+  func addStockFirmware(
+    _ space: AddressSpace, rtc: MC146818, drives: [Drive]
+  ) throws -> [any Device] {
     let settings = firmwareConfiguration()
     StockFirmware.writeCMOS(rtc, settings)
     let device = FirmwareConfigurationDevice(
       processors: configuration.processors,
       files: FirmwareFiles.all(
-        acpiBoard, below4G: settings.ramBelow4G, above4G: settings.ramAbove4G),
+        acpiBoard, below4G: settings.ramBelow4G, above4G: settings.ramAbove4G,
+        bootOrder: FirmwareFiles.bootOrder(drives, settings.bootOrder)),
       memory: space)
     let debug = FirmwareDebugPort(log: debugLog)
     try ports.register(device.selectorPorts, at: MemoryMap.firmwareConfiguration, wiring: .native)

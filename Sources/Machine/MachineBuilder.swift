@@ -69,7 +69,7 @@ struct MachineBuilder {
     let disk = DiskBIOS(drives: drives, memory: space, log: log)
     devices.append(disk)
     devices += chipset.devices
-    if stock != nil { devices += try addStockFirmware(space, rtc: rtc) }
+    if stock != nil { devices += try addStockFirmware(space, rtc: rtc, drives: drives) }
     let flash = try stock.flatMap { try addFlash($0, space) }
     if let flash { devices.append(flash.flash) }
     try ports.registerRest(chipset.pci.ports, in: MemoryMap.pciPorts)

@@ -99,7 +99,9 @@ public enum MemoryMap {
 
   // MARK: PCI slots
 
-  /// The display adapter; slots 0 and 1 are the bridges'.
+  /// The PCI-ISA bridge, IDE and power management; slot 0 is the host bridge's.
+  public static let isaBridgeSlot = 1
+  /// The display adapter.
   public static let videoSlot = 2
   /// The USB host controller.
   public static let usbSlot = 3

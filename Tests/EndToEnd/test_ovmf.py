@@ -73,13 +73,15 @@ def test_ovmf_reaches_its_shell_and_keeps_its_variables(desktops, folder, keep):
     assert desktop.ended(20) == 0, "the shell switches the desktop off"
 
 
-def test_ovmf_boots_grub_from_a_disk(desktops, media, folder):
-    if not FULL:
-        pytest.skip("OVMF's start takes ten seconds, and another test has it: set PORTHOLE_FULL=1")
+@pytest.mark.parametrize("medium", ["disk", "CD"])
+def test_ovmf_boots_what_it_is_told_to(desktops, media, folder, medium):
+    if medium == "CD" and not FULL:
+        pytest.skip("OVMF's start takes ten seconds, and a disk's test has it: set PORTHOLE_FULL=1")
     console = Console(folder)
     desktops("--firmware", "ovmf", "--memory", "256M", "--engine", "software",
-             "--disk", media("grub-efi.img"), "--read-only", *console.option)
-    console.wait("Hello from GRUB as a UEFI program.", 50)
+             "--disk", media("grub-efi.img"), "--cdrom", media("grub-efi.iso"), "--read-only",
+             "--boot", medium.lower().replace("cd", "cdrom"), *console.option)
+    console.wait(f"Hello from GRUB as a UEFI program on a {medium}.", 50)
 
 
 def test_mistakes_with_variables_are_sentences(porthole, folder):

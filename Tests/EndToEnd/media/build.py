@@ -47,7 +47,7 @@ menuentry "Porthole: restart" {
 
 GRUB_EFI = """\
 terminal_output console
-echo "Hello from GRUB as a UEFI program."
+echo "Hello from GRUB as a UEFI program on a %s."
 read answer
 halt
 """
@@ -112,20 +112,37 @@ def grub_disk(path, work):
     run("mcopy", "-i", volume, *[source for source, _ in files[2:]], "::/boot/grub/i386-pc/")
 
 
-def grub_efi_disk(path, work):
-    """An EFI system partition with GRUB as the program that is started where nothing is set up."""
+def grub_efi(path, work, medium):
+    """Makes `path` a disk of 8 MiB with an EFI system partition, in which GRUB is the program that is
+    started where nothing is set up."""
     modules = "/usr/lib/grub/x86_64-efi"
     need("grub-efi-amd64-bin grub-common mtools dosfstools", "grub-mkimage", "mkfs.fat", "mcopy",
          f"{modules}/normal.mod")
     count = 8 * 2048
     blank(path, (FIRST + count) * SECTOR)
     program = os.path.join(work, "BOOTX64.EFI")
-    settings = save(work, "early.cfg", GRUB_EFI)
+    settings = save(work, "early.cfg", GRUB_EFI % medium)
     run("grub-mkimage", "-d", modules, "-O", "x86_64-efi", "-p", "/boot/grub", "-c", settings,
         "-o", program, "part_msdos", "fat", "normal", "echo", "read", "halt")
     partition(path, [(FIRST, count, 0xEF)])
     fat(path, FIRST, count, "PORTHOLE")
     copy(path, FIRST * SECTOR, [(program, "EFI/BOOT/BOOTX64.EFI")])
+
+
+def grub_efi_disk(path, work):
+    grub_efi(path, work, "disk")
+
+
+def grub_efi_cd(path, work):
+    """A CD whose El Torito entry for UEFI is such a partition."""
+    need(GRUB_PACKAGES, "xorriso")
+    disk = os.path.join(work, "disk.img")
+    grub_efi(disk, work, "CD")
+    tree = os.path.join(work, "tree")
+    os.makedirs(tree)
+    with open(os.path.join(tree, "efi.img"), "wb") as file:
+        file.write(read(disk)[FIRST * SECTOR:])
+    run("xorriso", "-as", "mkisofs", "-o", path, "-e", "efi.img", "-no-emul-boot", tree)
 
 
 # ---- memtest86+ ----------------------------------------------------------------------------------
@@ -193,6 +210,7 @@ MEDIA = {
     "grub-cd.iso": grub_cd,
     "grub-disk.img": grub_disk,
     "grub-efi.img": grub_efi_disk,
+    "grub-efi.iso": grub_efi_cd,
     "memtest-ia32.iso": memtest("ia32"),
     "memtest-x64.iso": memtest("x64"),
     "syslinux-floppy.img": syslinux_floppy,

@@ -1,3 +1,5 @@
+import Storage
+
 /// The files that stock firmware reads through fw_cfg.
 enum FirmwareFiles {
   private static let tables = "etc/acpi/tables"
@@ -19,8 +21,9 @@ enum FirmwareFiles {
   }
 
   /// All of them.
+  /// - Parameter bootOrder: ``bootOrder(_:_:)``.
   static func all(
-    _ board: ACPIBoard, below4G: UInt64, above4G: UInt64
+    _ board: ACPIBoard, below4G: UInt64, above4G: UInt64, bootOrder: [UInt8]
   ) -> [(name: String, bytes: [UInt8])] {
     let acpi = ACPITables(board, facs: nil)
     let smbios = SMBIOS.structures(
@@ -30,7 +33,28 @@ enum FirmwareFiles {
       (tables, acpi.bytes), (pointer, acpi.pointer(base: 0)), ("etc/table-loader", loader(acpi)),
       ("etc/smbios/smbios-tables", smbios.bytes),
       ("etc/smbios/smbios-anchor", SMBIOS.entryPoint(smbios, at: 0)),
+      ("bootorder", bootOrder),
     ]
+  }
+
+  /// The drives in the order in which they are tried: a line each with its Open Firmware path, then
+  /// a zero (IEEE 1275; the ISA and IDE functions are those of ``MemoryMap/isaBridgeSlot``).
+  static func bootOrder(_ drives: [Drive], _ kinds: [BootDevice]) -> [UInt8] {
+    let cables = DiskControllers.cables(drives)
+    let floppies = drives.filter { $0.kind == .floppy }.prefix(2)
+    let slot = String(MemoryMap.isaBridgeSlot, radix: 16)
+    let lines = kinds.flatMap { kind -> [String] in
+      switch kind {
+      case .floppy:
+        return floppies.indices.map { "/pci@i0cf8/isa@\(slot)/fdc@03f0/floppy@\($0)" }
+      case .hardDisk, .cdrom:
+        let wanted: DriveKind = kind == .cdrom ? .cdrom : .hardDisk
+        return cables.indices.filter { cables[$0]?.kind == wanted }.map {
+          "/pci@i0cf8/ide@\(slot),1/drive@\($0 / 2)/disk@\($0 % 2)"
+        }
+      }
+    }
+    return Array(lines.joined(separator: "\n").utf8) + [0]
   }
 
   /// RAM as an E820 entry of 20 bytes.
