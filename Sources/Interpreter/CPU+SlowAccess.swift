@@ -260,9 +260,33 @@ extension CPU {
       return Next.op
     }
     environment.memory.bus.write(address, width: width, value: value)
-    // The next instruction must not see memory that the device has just taken away.
+    return afterDevice
+  }
+
+  /// What a store to a device says: the next instruction must not see memory that the device has just
+  /// taken away.
+  var afterDevice: Int {
     let moved = s.pointee.attention.pointee.load(ordering: .relaxed) & PageChange.moved
     return moved != 0 ? Next.leave : Next.op
+  }
+
+  /// The physical address behind `size` bytes of one page, where the TLB knows a device on the bus
+  /// there; nil as well while each access has to be looked at.
+  @inline(never)
+  func devicePlace(_ segment: UInt16, _ offset: UInt64, _ size: UInt64, writing: Bool) -> UInt64? {
+    let seg = self.segment(segment)
+    let limit = writing ? seg.pointee.writeLimit : seg.pointee.readLimit
+    guard Int64(bitPattern: offset &+ (size &- 1)) <= limit, !s.pointee.checksAlignment,
+      s.pointee.slow & (Slow.breakpoints | Slow.singleStep) == 0
+    else { return nil }
+    let linear = (seg.pointee.base &+ offset) & s.pointee.linearMask
+    let entry = entry(linear)
+    let known = writing ? TLBEntry.deviceWrite : TLBEntry.deviceRead
+    guard entry.pointee.addend == linear & ~4095, entry.pointee.physical & known != 0,
+      (linear & 4095) &+ size <= 4096
+    else { return nil }
+    let place = entry.pointee.physical & ~4095 | linear & 4095
+    return localDevice(place) == nil ? place : nil
   }
 
   /// The local APIC, where its page is.

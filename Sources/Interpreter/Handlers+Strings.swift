@@ -29,9 +29,10 @@ extension CPU {
     s.pointee.is64 ? Seg.flat.rawValue : Seg.es.rawValue
   }
 
-  /// What a repeated instruction says after some elements: again, or done.
-  private func again(_ o: OpRef, _ mask: UInt64, code: Bool = false) -> Int {
-    if self[1] & mask == 0 { return Next.op }
+  /// What a repeated instruction says after some elements, of which the last one's store said
+  /// `result`: again, or done.
+  private func again(_ o: OpRef, _ mask: UInt64, after result: Int = Next.op) -> Int {
+    if self[1] & mask == 0 { return result }
     s.pointee.rip = (self[17] &+ UInt64(o.pointee.start)) & s.pointee.ripMask
     return Next.jump
   }
@@ -47,21 +48,25 @@ extension CPU {
     let step = step(W.self)
     if o.pointee.aux == 0 { return moveOne(o, W.self, mask, step) }
     var left = min(self[1] & mask, portion)
-    while left > 0 {
+    var result = Next.op
+    while left > 0 && result != Next.leave {
       if Int64(bitPattern: step) > 0 {
         let done = moveMany(o, W.self, mask, left)
-        if done > 0 {
-          left -= done
+        left -= done
+        if done > 0 { continue }
+        let onBus = moveOnBus(o, W.self, mask, left)
+        left -= onBus
+        if onBus > 0 {
+          result = afterDevice
           continue
         }
       }
-      let result = moveOne(o, W.self, mask, step)
+      result = moveOne(o, W.self, mask, step)
       if result == Next.fault { return result }
       advance(1, UInt64.max, mask)
       left -= 1
-      if result == Next.leave { break }
     }
-    return again(o, mask)
+    return again(o, mask, after: result)
   }
 
   @inline(__always) private func moveOne<W: Word>(
@@ -108,6 +113,29 @@ extension CPU {
     return number
   }
 
+  /// Copies forwards within one device, one page on each side. 0: that is not possible here.
+  private func moveOnBus<W: Word>(
+    _ o: OpRef, _ width: W.Type, _ mask: UInt64, _ count: UInt64
+  ) -> UInt64 {
+    let size = UInt64(MemoryLayout<W>.size)
+    let from = self[6] & mask
+    let to = self[7] & mask
+    let number = min(
+      room(segment(o.pointee.segment).pointee.base &+ from, size, count),
+      room(segment(destination).pointee.base &+ to, size, count))
+    guard number > 1, from <= mask &- number &* size, to <= mask &- number &* size,
+      let source = devicePlace(o.pointee.segment, from, number &* size, writing: false),
+      let target = devicePlace(destination, to, number &* size, writing: true),
+      environment.memory.bus.copy(
+        from: source, to: target, width: AccessWidth(rawValue: UInt8(size)) ?? .byte,
+        count: Int(number))
+    else { return 0 }
+    advance(6, number &* size, mask)
+    advance(7, number &* size, mask)
+    advance(1, 0 &- number, mask)
+    return number
+  }
+
   func stos<W: Word>(_ o: OpRef, _ width: W.Type) -> Int {
     let mask = addressMask(o)
     let step = step(W.self)
@@ -118,22 +146,42 @@ extension CPU {
       return result
     }
     var left = min(self[1] & mask, portion)
-    while left > 0 {
+    var result = Next.op
+    while left > 0 && result != Next.leave {
       if Int64(bitPattern: step) > 0 {
         let done = fillMany(value, mask, left)
-        if done > 0 {
-          left -= done
+        left -= done
+        if done > 0 { continue }
+        let onBus = fillOnBus(value, mask, left)
+        left -= onBus
+        if onBus > 0 {
+          result = afterDevice
           continue
         }
       }
-      let result = store(destination, self[7] & mask, value)
+      result = store(destination, self[7] & mask, value)
       if result == Next.fault { return result }
       advance(7, step, mask)
       advance(1, UInt64.max, mask)
       left -= 1
-      if result == Next.leave { break }
     }
-    return again(o, mask)
+    return again(o, mask, after: result)
+  }
+
+  /// Fills within one page of a device. 0: that is not possible here.
+  private func fillOnBus<W: Word>(_ value: W, _ mask: UInt64, _ count: UInt64) -> UInt64 {
+    let size = UInt64(MemoryLayout<W>.size)
+    let to = self[7] & mask
+    let number = room(segment(destination).pointee.base &+ to, size, count)
+    guard number > 1, to <= mask &- number &* size,
+      let target = devicePlace(destination, to, number &* size, writing: true),
+      environment.memory.bus.fill(
+        target, width: AccessWidth(rawValue: UInt8(size)) ?? .byte,
+        value: UInt64(truncatingIfNeeded: value), count: Int(number))
+    else { return 0 }
+    advance(7, number &* size, mask)
+    advance(1, 0 &- number, mask)
+    return number
   }
 
   private func fillMany<W: Word>(_ value: W, _ mask: UInt64, _ count: UInt64) -> UInt64 {

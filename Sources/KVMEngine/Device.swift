@@ -74,4 +74,29 @@ public protocol MemoryDevice: AnyObject, Sendable {
 
   /// - Parameter value: bits above `width` are zero.
   func writeMemory(_ offset: UInt64, width: AccessWidth, value: UInt64)
+
+  /// `count` stores of `value`, one behind the other from `offset` on: what a repeated STOS does.
+  func fillMemory(_ offset: UInt64, width: AccessWidth, value: UInt64, count: Int)
+
+  /// `count` loads, one behind the other from `source` on, each stored at the same distance from
+  /// `offset` before the next is loaded: what a repeated MOVS does.
+  func copyMemory(from source: UInt64, to offset: UInt64, width: AccessWidth, count: Int)
+}
+
+extension MemoryDevice {
+  public func fillMemory(_ offset: UInt64, width: AccessWidth, value: UInt64, count: Int) {
+    for index in 0..<max(0, count) {
+      writeMemory(offset &+ UInt64(index &* width.bytes), width: width, value: value)
+    }
+  }
+
+  public func copyMemory(
+    from source: UInt64, to offset: UInt64, width: AccessWidth, count: Int
+  ) {
+    for index in 0..<max(0, count) {
+      let distance = UInt64(index &* width.bytes)
+      let value = readMemory(source &+ distance, width: width) & width.mask
+      writeMemory(offset &+ distance, width: width, value: value)
+    }
+  }
 }

@@ -1,3 +1,5 @@
+import KVMEngine
+
 /// The way of a byte between the host and the four planes, all planes at once as one 32-bit word
 /// (IBM VGA Technical Reference, section 2, "Display Memory Organization" and "Graphics Controller
 /// Registers").
@@ -55,6 +57,42 @@ struct PlanarMemory: Sendable {
       offset: offset,
       writable: sequencer.oddEven ? sequencer.mapMask & half : sequencer.mapMask,
       readable: graphics.oddEvenRead ? graphics.readMap & 2 | low & 1 : graphics.readMap)
+  }
+
+  /// Whether a byte of the host is one byte of each plane, at the same offset.
+  static func isPlain(_ chips: VideoChips) -> Bool {
+    !chips.dispi.isEnabled && !chips.sequencer.chain4 && !chips.sequencer.oddEven
+      && !chips.graphics.chainsOddEven
+  }
+
+  /// Host writes of `value`, `width` each, to `places` of the planes that ``isPlain(_:)``.
+  func fill(
+    _ places: Range<Int>, with value: UInt64, _ width: AccessWidth, mapMask: UInt8,
+    _ graphics: GraphicsController, latch: UInt32
+  ) {
+    let reached = Self.planes(mapMask)
+    var patterns = SIMD8<UInt32>()
+    for index in 0..<8 {
+      let byte = UInt8(truncatingIfNeeded: value >> UInt64(index % width.bytes * 8))
+      patterns[index] = Self.stages(byte, graphics, latch: latch) & reached
+    }
+    for place in places {
+      let pattern = patterns[(place &- places.lowerBound) & 7]
+      memory.setWord(place, memory.word(place) & ~reached | pattern)
+    }
+  }
+
+  /// Host bytes read from `sources` and written from `target` on in write mode 1, one after the
+  /// other, where the planes are plain. Returns the last latch.
+  func copy(_ sources: Range<Int>, to target: Int, mapMask: UInt8) -> UInt32 {
+    let reached = Self.planes(mapMask)
+    var latch: UInt32 = 0
+    for place in sources {
+      latch = memory.word(place)
+      let other = target &+ (place &- sources.lowerBound)
+      memory.setWord(other, memory.word(other) & ~reached | latch & reached)
+    }
+    return latch
   }
 
   /// A host read: fills `latch` and answers by read mode.

@@ -27,12 +27,12 @@ extension VideoAdapter {
     }
   }
 
-  private func hostWindow(_ chips: VideoChips) -> Range<Int> {
+  func hostWindow(_ chips: VideoChips) -> Range<Int> {
     guard chips.misc & 0x02 != 0 else { return 0..<0 }
     return chips.dispi.isEnabled ? 0..<0x10000 : chips.graphics.hostWindow
   }
 
-  private func readLegacy(_ live: inout Live, _ place: Int) -> UInt8 {
+  func readLegacy(_ live: inout Live, _ place: Int) -> UInt8 {
     switch live.presentation {
     case .text(let start) where (start..<(start + VideoMemory.textBytes)).contains(place):
       return memory.textByte(place - start)
@@ -48,7 +48,7 @@ extension VideoAdapter {
     }
   }
 
-  private func writeLegacy(_ live: inout Live, _ place: Int, _ value: UInt8) {
+  func writeLegacy(_ live: inout Live, _ place: Int, _ value: UInt8) {
     switch live.presentation {
     case .text(let start) where (start..<(start + VideoMemory.textBytes)).contains(place):
       memory.setTextByte(place - start, value)

@@ -30,9 +30,9 @@ extension VideoAdapter {
   }
 
   /// Counts an access that mapping would have saved, and maps after enough of them.
-  func countSavableAccess(_ live: inout Live) {
+  func countSavableAccess(_ live: inout Live, _ count: Int = 1) {
     guard live.chips.presentation != live.presentation else { return }
-    live.savableAccesses += 1
+    live.savableAccesses += count
     if live.savableAccesses >= Self.accessesBeforeMapping { present(&live) }
   }
 

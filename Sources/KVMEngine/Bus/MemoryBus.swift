@@ -44,6 +44,35 @@ public final class MemoryBus: @unchecked Sendable {
     range.device.writeMemory(address &- range.first, width: width, value: value & width.mask)
   }
 
+  /// ``MemoryDevice/fillMemory(_:width:value:count:)`` at guest-physical `address`. False, and
+  /// nothing done, where not all of it is one device's.
+  public func fill(_ address: UInt64, width: AccessWidth, value: UInt64, count: Int) -> Bool {
+    guard let range = range(of: address, width, count) else { return false }
+    range.device.fillMemory(
+      address &- range.first, width: width, value: value & width.mask, count: count)
+    return true
+  }
+
+  /// ``MemoryDevice/copyMemory(from:to:width:count:)`` between guest-physical addresses. False, and
+  /// nothing done, where not all of it is one device's.
+  public func copy(
+    from source: UInt64, to address: UInt64, width: AccessWidth, count: Int
+  ) -> Bool {
+    guard let range = range(of: address, width, count),
+      let other = self.range(of: source, width, count), other.first == range.first
+    else { return false }
+    range.device.copyMemory(
+      from: source &- range.first, to: address &- range.first, width: width, count: count)
+    return true
+  }
+
+  private func range(of address: UInt64, _ width: AccessWidth, _ count: Int) -> Range? {
+    guard count > 0, let index = find(address),
+      UInt64(count) * UInt64(width.bytes) - 1 <= ranges[index].last - address
+    else { return nil }
+    return ranges[index]
+  }
+
   private func find(_ address: UInt64) -> Int? {
     var low = 0
     var high = ranges.count

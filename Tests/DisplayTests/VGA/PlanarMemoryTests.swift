@@ -146,4 +146,57 @@ import Testing
     #expect(planes(1) == [0, 0xFF, 0, 0xFF])
     #expect(planes(3)[0] == 3)
   }
+
+  /// Blocks leave what single accesses leave, whatever the registers say.
+  @Test func blocksDoWhatSingleAccessesDo() throws {
+    let twin = try AdapterKit()
+    twin.adapter.loadRegisters(Modes.mode12)
+    twin.adapter.clearMemory()
+    var dice = Dice(state: 99)
+    for round in 0..<300 {
+      let registers = (0..<9).map { _ in UInt8(truncatingIfNeeded: dice.next()) }
+      let (mask, mode) = (UInt8(dice.next() & 15), [6, 6, 6, 2, 14][round % 5] as UInt8)
+      for kit in [kit, twin] {
+        for index in 0..<9 where index != 6 { kit.graphics(UInt8(index), registers[index]) }
+        kit.graphics(6, registers[6] & 0xE | 1)
+        kit.sequencer(2, mask)
+        kit.sequencer(4, mode)
+      }
+      let width = AccessWidth.allCases[Int(dice.next() % 4)]
+      let count = Int(dice.next() % 60) + 1
+      let (from, to) = (dice.next() % 0x20000, dice.next() % 0x20000)
+      let value = dice.next() & width.mask
+      if dice.next() & 1 == 0 {
+        kit.adapter.fillMemory(to, width: width, value: value, count: count)
+        for index in 0..<UInt64(count) {
+          let place = to + index * UInt64(width.bytes)
+          twin.adapter.writeMemory(place, width: width, value: value)
+        }
+      } else {
+        kit.adapter.copyMemory(from: from, to: to, width: width, count: count)
+        for index in 0..<UInt64(count) {
+          let distance = index * UInt64(width.bytes)
+          let value = twin.adapter.readMemory(from + distance, width: width)
+          twin.adapter.writeMemory(to + distance, width: width, value: value)
+        }
+      }
+    }
+    for plane in 0..<4 {
+      let bytes = [kit, twin].map { kit in
+        (0..<0x20000).map { kit.adapter.readPlane(plane, offset: $0) }
+      }
+      #expect(bytes[0] == bytes[1])
+      #expect(bytes[0].contains { $0 != 0 })
+    }
+  }
+}
+
+private struct Dice {
+  var state: UInt64
+  mutating func next() -> UInt64 {
+    state ^= state << 13
+    state ^= state >> 7
+    state ^= state << 17
+    return state
+  }
 }

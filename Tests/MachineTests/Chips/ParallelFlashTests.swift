@@ -87,6 +87,18 @@ struct ParallelFlashTests {
     #expect(kept.numbers == [2, 3] && read(0x3000) == 0x56, "a reset keeps what was programmed")
   }
 
+  @Test func anotherChipGoesOnFromWhatWasSaved() throws {
+    write(0x2000, 0x40, 0x12)
+    let saved = flash.save()
+    let other = Kept()
+    let restored = try Self.make(space, other)
+    try restored.restore(saved)
+    #expect(restored.readMemory(0x2000, width: .byte) == 0x80, "it still shows its status")
+    restored.writeMemory(0x2000, width: .byte, value: 0xFF)
+    #expect(other.numbers == [2] && other.last.first == 0x12, "its own file gets what is new to it")
+    #expect(restored.save().contents == saved.contents)
+  }
+
   @Test func itTellsWhatItIs() {
     write(0, 0x90)
     #expect(read(0) == 0x89)
