@@ -35,7 +35,8 @@ let package = Package(
   targets: [
     // C: what Swift can't import.
     .target(name: "CKVM"),
-    .target(name: "CVNC", linkerSettings: [.linkedLibrary("vncserver")]),
+    .target(
+      name: "CVNC", linkerSettings: [.linkedLibrary("vncserver"), .linkedLibrary("z")]),
     .target(name: "CPNG", linkerSettings: [.linkedLibrary("png16")]),
     .target(
       name: "CUnpack",
@@ -66,6 +67,8 @@ let package = Package(
       ],
       swiftSettings: strict, linkerSettings: compactLink),
     .executableTarget(
+      name: "Watcher", path: "Benchmarks/Watcher", linkerSettings: [.linkedLibrary("m")]),
+    .executableTarget(
       name: "ExitBenchmark", dependencies: ["CKVM", "KVMEngine", "Interpreter"],
       path: "Benchmarks/ExitBenchmark", swiftSettings: strict),
     // Fuzzing: random and hostile instructions for the software processor.
@@ -83,6 +86,8 @@ let package = Package(
     .target(
       name: "DeviceTestKit", dependencies: ["KVMEngine"], path: "Tests/DeviceTestKit",
       swiftSettings: strict),
+    .target(
+      name: "CVNCClient", path: "Tests/CVNCClient", linkerSettings: [.linkedLibrary("vncclient")]),
     .testTarget(
       name: "KVMEngineTests", dependencies: ["KVMEngine", "DeviceTestKit"], swiftSettings: strict),
     .testTarget(
@@ -98,7 +103,8 @@ let package = Package(
     .testTarget(
       name: "StorageTests", dependencies: ["Storage", "DeviceTestKit"], swiftSettings: strict),
     .testTarget(
-      name: "DisplayTests", dependencies: ["Display", "DeviceTestKit"], swiftSettings: strict),
+      name: "DisplayTests", dependencies: ["Display", "DeviceTestKit", "CVNCClient"],
+      swiftSettings: strict),
     .testTarget(
       name: "InputTests", dependencies: ["Input", "DeviceTestKit"], swiftSettings: strict),
     .testTarget(

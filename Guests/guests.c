@@ -23,6 +23,7 @@
   each(mixes, "measures instructions a second, by kind and by mode") \
   each(latency, "measures how long interrupts take") \
   each(button, "switches the machine off when its power button is pressed") \
+  each(motion, "noise, or a desktop that moves, in 64-bit mode: what the display is measured by") \
   each(pulse, "a boot sector that repaints a line once a second and says so on the serial port")
 
 #define DECLARE(label, purpose) extern const uint8_t guest_##label##_start[], guest_##label##_end[];

@@ -1,26 +1,13 @@
 #define _GNU_SOURCE
-#include "cvnc.h"
+#include "internal.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <rfb/rfb.h>
-#include <rfb/rfbregion.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-struct cvnc_viewer {
-  rfbScreenInfo screen;
-  rfbClientPtr client;
-  struct cvnc_handlers handlers;
-  char name[128];
-  // The picture, and where it does not have the size the peer knows, the copy that has.
-  const uint32_t *pixels;
-  int width, height;
-  uint32_t *canvas;
-};
 
 static pthread_once_t prepared = PTHREAD_ONCE_INIT;
 static rfbScreenInfo template_screen;
@@ -123,6 +110,7 @@ void cvnc_destroy(struct cvnc_viewer *viewer) {
   rfbClientConnectionGone(viewer->client);
   pthread_mutex_destroy(&viewer->screen.cursorMutex);
   free(viewer->canvas);
+  sender_free(&viewer->sender);
   free(viewer);
 }
 
@@ -153,6 +141,14 @@ bool cvnc_waiting(struct cvnc_viewer *viewer) {
   return waiting;
 }
 
+static bool meets_request(rfbClientPtr client, sraRegionPtr region) {
+  if (sraRgnEmpty(region)) return false;
+  sraRegionPtr both = sraRgnCreateRgn(region);
+  bool meets = sraRgnAnd(both, client->requestedRegion);
+  sraRgnDestroy(both);
+  return meets;
+}
+
 bool cvnc_pending(struct cvnc_viewer *viewer) {
   rfbClientPtr client = viewer->client;
   LOCK(client->updateMutex);
@@ -162,12 +158,9 @@ bool cvnc_pending(struct cvnc_viewer *viewer) {
     pending = (client->useNewFBSize && client->newFBSizePending) ||
               (client->useNewFBSize && viewer->canvas) ||
               (client->enableCursorShapeUpdates && client->cursorWasChanged &&
-               client->readyForSetColourMapEntries);
-    if (!pending && !sraRgnEmpty(client->modifiedRegion)) {
-      sraRegionPtr both = sraRgnCreateRgn(client->modifiedRegion);
-      pending = sraRgnAnd(both, client->requestedRegion);
-      sraRgnDestroy(both);
-    }
+               client->readyForSetColourMapEntries) ||
+              meets_request(client, client->modifiedRegion) ||
+              meets_request(client, client->copyRegion);
   }
   UNLOCK(client->updateMutex);
   return pending;
@@ -187,6 +180,37 @@ void cvnc_mark(struct cvnc_viewer *viewer, const struct cvnc_rect *rects, size_t
   sraRgnOr(client->modifiedRegion, region);
   UNLOCK(client->updateMutex);
   sraRgnDestroy(region);
+}
+
+// The copy that was not sent yet becomes a change like others. The update lock is held.
+static void drop_copy(rfbClientPtr client) {
+  sraRgnOr(client->modifiedRegion, client->copyRegion);
+  sraRgnMakeEmpty(client->copyRegion);
+}
+
+void cvnc_copy(struct cvnc_viewer *viewer, struct cvnc_rect to, int dx, int dy) {
+  rfbClientPtr client = viewer->client;
+  sraRegionPtr target = sraRgnCreateRect(to.x, to.y, to.x + to.width, to.y + to.height);
+  LOCK(client->updateMutex);
+  drop_copy(client);
+  if (!client->useCopyRect) {
+    sraRgnOr(client->modifiedRegion, target);
+  } else {
+    // What the peer lacks where the copy comes from, it lacks where the copy goes to as well.
+    sraRegionPtr lacking = sraRgnCreateRgn(target);
+    sraRgnOffset(lacking, -dx, -dy);
+    sraRgnAnd(lacking, client->modifiedRegion);
+    sraRgnOffset(lacking, dx, dy);
+    sraRgnSubtract(client->modifiedRegion, target);
+    sraRgnOr(client->modifiedRegion, lacking);
+    sraRgnSubtract(target, lacking);
+    sraRgnOr(client->copyRegion, target);
+    client->copyDX = dx;
+    client->copyDY = dy;
+    sraRgnDestroy(lacking);
+  }
+  UNLOCK(client->updateMutex);
+  sraRgnDestroy(target);
 }
 
 static void mark_all(struct cvnc_viewer *viewer) {
@@ -255,11 +279,16 @@ bool cvnc_send(struct cvnc_viewer *viewer) {
   // A request or a mark from before a change of size may reach beyond the picture.
   sraRegionPtr bounds = sraRgnCreateRect(0, 0, viewer->screen.width, viewer->screen.height);
   LOCK(client->updateMutex);
+  if (viewer->canvas) drop_copy(client);
   sraRgnAnd(client->modifiedRegion, bounds);
   sraRgnAnd(client->requestedRegion, bounds);
   sraRegionPtr region = sraRgnCreateRgn(client->modifiedRegion);
   UNLOCK(client->updateMutex);
   sraRgnDestroy(bounds);
+  if (can_send_own(viewer)) {
+    sraRgnDestroy(region);
+    return send_own(viewer);
+  }
   if (viewer->canvas) fill_canvas(viewer, region);
   LOCK(client->sendMutex);
   bool sent = rfbSendFramebufferUpdate(client, region);

@@ -1,3 +1,5 @@
+import Glibc
+
 /// A size in pixels.
 public struct FrameSize: Sendable, Equatable, Codable {
   public var width: Int
@@ -21,6 +23,23 @@ public struct FrameRect: Sendable, Equatable {
     self.y = y
     self.width = width
     self.height = height
+  }
+
+  /// How many pixels it has.
+  var area: Int { width * height }
+}
+
+/// A part of the picture that moved: what is in `to` now lay `dx` pixels to the left of it and `dy`
+/// above before. Both places lie in the picture, and may overlap.
+public struct FrameCopy: Sendable, Equatable {
+  public var to: FrameRect
+  public var dx: Int
+  public var dy: Int
+
+  public init(to: FrameRect, dx: Int, dy: Int) {
+    self.to = to
+    self.dx = dx
+    self.dy = dy
   }
 }
 
@@ -73,6 +92,23 @@ public final class Frame: @unchecked Sendable {
       pixels = memory.pixels
     }
     size = bounded
+  }
+
+  /// Moves a part of the picture.
+  func apply(_ copy: FrameCopy) {
+    let to = copy.to
+    // SAFETY: nothing is done where source or target leave the picture.
+    guard to.x >= 0, to.y >= 0, to.x - copy.dx >= 0, to.y - copy.dy >= 0,
+      to.x + max(0, -copy.dx) <= size.width - to.width,
+      to.y + max(0, -copy.dy) <= size.height - to.height
+    else { return }
+    for index in 0..<max(0, to.height) {
+      // In an order in which no row is overwritten before it was moved.
+      let y = to.y + (copy.dy > 0 ? to.height - 1 - index : index)
+      memmove(
+        pixels + y * size.width + to.x, pixels + (y - copy.dy) * size.width + to.x - copy.dx,
+        max(0, to.width) * 4)
+    }
   }
 
   private static func bounded(_ size: FrameSize) -> FrameSize {

@@ -2,14 +2,20 @@
 public struct FrameUpdate: Sendable, Equatable {
   /// Where pixels differ from before; empty where nothing changed. At most 50 rectangles.
   public var damage: [FrameRect]
+  /// What moved as a whole before that; `damage` is what this leaves to be sent.
+  public var copy: FrameCopy?
   /// The frame was given another size (and is damaged whole).
   public var resized: Bool
   /// When the picture will change by itself next (a blinking cursor), in nanoseconds from now; nil
   /// where it won't.
   public var nextChange: UInt64?
 
-  public init(damage: [FrameRect] = [], resized: Bool = false, nextChange: UInt64? = nil) {
+  public init(
+    damage: [FrameRect] = [], copy: FrameCopy? = nil, resized: Bool = false,
+    nextChange: UInt64? = nil
+  ) {
     self.damage = damage
+    self.copy = copy
     self.resized = resized
     self.nextChange = nextChange
   }

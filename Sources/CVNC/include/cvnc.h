@@ -59,6 +59,9 @@ bool cvnc_waiting(struct cvnc_viewer *viewer);
 bool cvnc_pending(struct cvnc_viewer *viewer);
 // any: pixels in these rectangles changed. May reach beyond the picture.
 void cvnc_mark(struct cvnc_viewer *viewer, const struct cvnc_rect *rects, size_t count);
+// any: the pixels in `to` are now what those `dx` to the left and `dy` above it were. Marks of the
+// same change come after it.
+void cvnc_copy(struct cvnc_viewer *viewer, struct cvnc_rect to, int dx, int dy);
 
 // output: makes `pixels` the picture. A peer that can follow is told of another size; for one that
 // can't, the picture is cut or padded with black to the size that it knows.

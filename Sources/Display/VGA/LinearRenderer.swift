@@ -6,6 +6,30 @@ struct LinearRenderer {
   let mode: LinearMode
   let memory: VideoMemory
 
+  /// The picture as it lies in memory; nil where it does not lie there as 32-bit pixels in one piece.
+  var rows: PixelRows? {
+    let start = mode.start & VideoMemory.byteMask
+    guard mode.depth == 32, (start | mode.pitch) & 3 == 0,
+      start + (mode.size.height - 1) * mode.pitch + mode.size.width * 4 <= VideoMemory.visibleBytes
+    else { return nil }
+    return PixelRows(
+      base: UnsafeRawPointer(memory.visible + start), pitch: mode.pitch, width: mode.size.width,
+      height: mode.size.height)
+  }
+
+  /// From the first to the last row of which memory was written; nil where there is none.
+  func changedRows(_ dirty: DirtyPages) -> Range<Int>? {
+    func isDirty(_ y: Int) -> Bool {
+      dirty.touches(
+        (mode.start + y * mode.pitch) & VideoMemory.byteMask, mode.size.width * mode.bytesPerPixel)
+    }
+    let all = 0..<mode.size.height
+    guard let first = all.first(where: isDirty), let last = all.last(where: isDirty) else {
+      return nil
+    }
+    return first..<last + 1
+  }
+
   /// Draws the rows of which memory was written, or all.
   func draw(
     _ shot: Shot, frame: Frame, all: Bool, scratch: inout [UInt32]

@@ -24,6 +24,7 @@ struct Renderer {
   private var text = TextRenderer()
   private var scratch: [UInt32] = []
   private var mode = ScreenMode.blank
+  private var motion = MotionFinder()
 
   /// The size of a blank screen before there was any other: what a VGA's text modes have.
   static let initialSize = FrameSize(width: 720, height: 400)
@@ -37,6 +38,7 @@ struct Renderer {
     let all = everything || resized || shot.redraw || shot.mode != mode
     mode = shot.mode
     var next: UInt64?
+    var copy: FrameCopy?
     let grid: DamageGrid
     switch shot.mode {
     case .blank:
@@ -51,14 +53,20 @@ struct Renderer {
         .draw(shot, frame: frame, all: all, scratch: &scratch)
     case .linear(let linearMode):
       guard all || shot.dirty.anyVisible else { return FrameUpdate() }
-      grid = LinearRenderer(mode: linearMode, memory: memory)
+      let linear = LinearRenderer(mode: linearMode, memory: memory)
+      if !all, let rows = linear.rows, let changed = linear.changedRows(shot.dirty) {
+        copy = motion.find(rows, changed: changed, frame: frame)
+        if let copy { frame.apply(copy) }
+      }
+      grid =
+        linear
         .draw(shot, frame: frame, all: all, scratch: &scratch)
     }
     if everything || resized {
       let whole = FrameRect(x: 0, y: 0, width: frame.size.width, height: frame.size.height)
       return FrameUpdate(damage: [whole], resized: resized, nextChange: next)
     }
-    return FrameUpdate(damage: grid.rects(), resized: false, nextChange: next)
+    return FrameUpdate(damage: grid.rects(), copy: copy, resized: false, nextChange: next)
   }
 
   private static func blacken(_ frame: Frame) -> DamageGrid {

@@ -31,7 +31,12 @@ struct FramePace: Equatable {
   ///   - nextChange: when it will change by itself, counted from `start`.
   mutating func ticked(at start: UInt64, found: Bool, nextChange: UInt64?) {
     lastTick = start
-    if found { lastChange = start }
+    if found {
+      // A little late is no reason to fall behind: sixty in a second are sixty, not fifty-nine.
+      let planned = lastChange &+ FramePace.interval
+      let late = start &- planned
+      lastChange = start >= planned && late < FramePace.interval / 4 ? planned : start
+    }
     selfChange = nextChange.map { start &+ $0 }
     while let look = lookTime, look <= start { nextLook += 1 }
   }

@@ -15,9 +15,22 @@ protocol PictureViewer: AnyObject, Sendable {
   /// It asked for an update that it has not got yet. Does not wait for its peer.
   var isWaiting: Bool { get }
 
-  /// The picture is `picture` from now on, and its pixels in `damage` changed. Does not wait for
-  /// its peer. Called with the pump's lock held.
-  func show(_ picture: Picture, damage: [FrameRect])
+  /// The picture is `picture` from now on, and changed as `change` says. Does not wait for its peer.
+  /// Called with the pump's lock held.
+  func show(_ picture: Picture, change: PictureChange)
+}
+
+/// How the picture differs from the one before.
+struct PictureChange: Sendable {
+  /// What moved as a whole.
+  var copy: FrameCopy?
+  /// Where pixels changed after that.
+  var damage: [FrameRect] = []
+  /// When the first pixel of it may have been written to the frame, CLOCK_MONOTONIC nanoseconds:
+  /// who read the frame since then may have read any of both pictures.
+  var began: UInt64 = 0
+
+  static let none = PictureChange()
 }
 
 /// The display thread: brings the shadow frame up to date at the pace that viewers ask for, and tells
@@ -118,7 +131,7 @@ public final class FramePump: @unchecked Sendable {
     monitor.withLock {
       viewers.append(viewer)
       unwatched = false
-      viewer.show(picture, damage: [])
+      viewer.show(picture, change: .none)
       poked = true
       monitor.broadcast()
     }
@@ -191,9 +204,12 @@ public final class FramePump: @unchecked Sendable {
     let replaced = update.resized || !now.isSame(as: picture)
     let damage = replaced ? [whole(now.size)] : bounded(update.damage, to: now.size)
     picture = now
-    pace.ticked(at: start, found: !damage.isEmpty, nextChange: update.nextChange)
-    if !damage.isEmpty {
-      for viewer in viewers { viewer.show(now, damage: damage) }
+    let change = PictureChange(
+      copy: replaced ? nil : update.copy, damage: damage, began: start)
+    let found = !damage.isEmpty || change.copy != nil
+    pace.ticked(at: start, found: found, nextChange: update.nextChange)
+    if found {
+      for viewer in viewers { viewer.show(now, change: change) }
     }
     looks &+= 1
     if looks == looksAwaited { monitor.broadcast() }

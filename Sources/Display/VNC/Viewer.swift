@@ -25,6 +25,9 @@ final class Viewer: PictureViewer, @unchecked Sendable {
   private var serving = false
   /// Messages of our own that wait for the writing thread. Guarded by `monitor`.
   var news = ViewerNews()
+  /// An update is being encoded; when the last one was.
+  private var sending = false
+  private var sentAt: UInt64 = 0
 
   /// Held while an update is encoded and written, and while the viewer's formats change.
   private let encoding = Monitor()
@@ -117,18 +120,30 @@ final class Viewer: PictureViewer, @unchecked Sendable {
     }
   }
 
-  func show(_ picture: Picture, damage: [FrameRect]) {
+  func show(_ picture: Picture, change: PictureChange) {
     monitor.withLock {
       guard let library, !over else { return }
+      let same = latest?.isSame(as: picture) ?? false
       latest = picture
-      let rects = damage.map {
-        cvnc_rect(
-          x: Int32(clamping: $0.x), y: Int32(clamping: $0.y), width: Int32(clamping: $0.width),
-          height: Int32(clamping: $0.height))
+      var rects = change.damage.map(Viewer.libraryRect)
+      if let copy = change.copy {
+        let to = Viewer.libraryRect(copy.to)
+        // An update that was under way meanwhile may have sent any of both pictures.
+        if same && !sending && sentAt < change.began {
+          cvnc_copy(library, to, Int32(clamping: copy.dx), Int32(clamping: copy.dy))
+        } else {
+          rects.append(to)
+        }
       }
       if !rects.isEmpty { cvnc_mark(library, rects, rects.count) }
       monitor.broadcast()
     }
+  }
+
+  private static func libraryRect(_ rect: FrameRect) -> cvnc_rect {
+    cvnc_rect(
+      x: Int32(clamping: rect.x), y: Int32(clamping: rect.y), width: Int32(clamping: rect.width),
+      height: Int32(clamping: rect.height))
   }
 
   /// The body of the writing thread.
@@ -143,6 +158,10 @@ final class Viewer: PictureViewer, @unchecked Sendable {
         guard sendNews(viewer) else { return false }
         return cvnc_send(viewer)
       }
+      monitor.withLock {
+        sending = false
+        sentAt = Monitor.monotonic()
+      }
       guard sent else { return socket.interrupt() }
     }
   }
@@ -153,6 +172,7 @@ final class Viewer: PictureViewer, @unchecked Sendable {
       while let library, let latest, !over {
         let replaced = shown.map { !$0.isSame(as: latest) } ?? true
         if !news.isEmpty || cvnc_pending(library) || (replaced && cvnc_waiting(library)) {
+          sending = true
           return (library, latest)
         }
         monitor.wait()

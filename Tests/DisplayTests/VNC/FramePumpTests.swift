@@ -19,7 +19,8 @@ private final class Watcher: PictureViewer {
 
   func wait(_ waiting: Bool) { state.withLock { $0.waiting = waiting } }
 
-  func show(_ picture: Picture, damage: [FrameRect]) {
+  func show(_ picture: Picture, change: PictureChange) {
+    let damage = change.damage
     state.withLock { state in
       state.size = picture.size
       if !damage.isEmpty { state.damage.append(damage) }

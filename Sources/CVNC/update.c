@@ -1,0 +1,433 @@
+// Updates in the encodings that are sent most, made here and not by the library: Raw straight from
+// the picture without a copy, Zlib and ZRLE. Tight and Hextile are the library's, but for what is
+// noise, which nothing compresses in any encoding. CopyRect goes before everything else.
+#include "internal.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+enum {
+  STRIP = 64,            // rows that are encoded in one go: as many as a ZRLE tile has
+  FLUSH_SIZE = 1 << 16,  // what is written at least in one go, but at the end
+  ROWS_AT_ONCE = 256,    // rows of one writev
+  NOISE_LEAST = 4096,    // pixels; what is less is not looked at for noise
+  TIGHT_WIDEST = 2048,   // the widest rectangle of Tight
+  TIGHT_STREAM = 3,      // the library's Tight uses the other three
+  TIGHT_BAND = 128,      // rows that the library's Tight encodes in one go
+};
+
+void sender_free(struct sender *sender) {
+  free(sender->out.data);
+  free(sender->before.data);
+  stream_free(&sender->zlib);
+  stream_free(&sender->zrle);
+  stream_free(&sender->tight);
+  memset(sender, 0, sizeof *sender);
+}
+
+// Waits until the peer takes more; false where it did not for as long as it is borne with.
+static bool wait_writable(struct cvnc_viewer *viewer) {
+  struct pollfd entry = {.fd = viewer->client->sock, .events = POLLOUT};
+  int ready;
+  do ready = poll(&entry, 1, viewer->screen.maxClientWait);
+  while (ready < 0 && errno == EINTR);
+  return ready > 0 && !(entry.revents & (POLLERR | POLLNVAL));
+}
+
+static bool write_parts(struct cvnc_viewer *viewer, struct iovec *part, int count) {
+  while (count) {
+    struct msghdr message = {.msg_iov = part, .msg_iovlen = (size_t)count};
+    ssize_t sent = sendmsg(viewer->client->sock, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent < 0) {
+      if (errno == EINTR) continue;
+      if ((errno != EAGAIN && errno != EWOULDBLOCK) || !wait_writable(viewer)) return false;
+      continue;
+    }
+    while (count && (size_t)sent >= part->iov_len) {
+      sent -= (ssize_t)part->iov_len;
+      part++;
+      count--;
+    }
+    if (count) {
+      part->iov_base = (char *)part->iov_base + sent;
+      part->iov_len -= (size_t)sent;
+    }
+  }
+  return true;
+}
+
+static bool flush(struct cvnc_viewer *viewer) {
+  struct bytes *out = &viewer->sender.out;
+  struct iovec part = {out->data, out->size};
+  if (out->size && !write_parts(viewer, &part, 1)) return false;
+  out->size = 0;
+  return true;
+}
+
+static bool put(struct cvnc_viewer *viewer, const void *data, size_t count) {
+  uint8_t *to = bytes_room(&viewer->sender.out, count);
+  if (!to) return false;
+  memcpy(to, data, count);
+  viewer->sender.out.size += count;
+  return true;
+}
+
+static void put16(uint8_t *to, int value) {
+  to[0] = (uint8_t)(value >> 8);
+  to[1] = (uint8_t)value;
+}
+
+static void put32(uint8_t *to, uint32_t value) {
+  put16(to, (int)(value >> 16));
+  put16(to + 2, (int)(value & 0xFFFF));
+}
+
+// A rectangle's header (RFC 6143, 7.6.1).
+static bool put_header(struct cvnc_viewer *viewer, sraRect r, int32_t encoding) {
+  uint8_t header[12];
+  put16(header, r.x1);
+  put16(header + 2, r.y1);
+  put16(header + 4, r.x2 - r.x1);
+  put16(header + 6, r.y2 - r.y1);
+  put32(header + 8, (uint32_t)encoding);
+  return put(viewer, header, sizeof header);
+}
+
+static struct area area_of(struct cvnc_viewer *viewer, sraRect r) {
+  size_t stride = (size_t)viewer->screen.width;
+  return (struct area){
+      .pixels = viewer->pixels + (size_t)r.y1 * stride + (size_t)r.x1,
+      .stride = stride,
+      .width = r.x2 - r.x1,
+      .height = r.y2 - r.y1,
+      .swapped = viewer->client->format.redShift == 0,
+  };
+}
+
+static void copy_row(uint32_t *to, const uint32_t *from, int width, bool swapped) {
+  if (!swapped) {
+    memcpy(to, from, (size_t)width * 4);
+    return;
+  }
+  for (int x = 0; x < width; x++)
+    to[x] = (from[x] & 0xFF) << 16 | (from[x] & 0xFF00) | (from[x] >> 16 & 0xFF);
+}
+
+// The area's pixels as the peer has them, one row after the other.
+static bool gather(struct bytes *into, const struct area *area) {
+  size_t row = (size_t)area->width * 4;
+  uint8_t *to = bytes_room(into, row * (size_t)area->height);
+  if (!to) return false;
+  for (int y = 0; y < area->height; y++)
+    copy_row((uint32_t *)(void *)(to + (size_t)y * row), area->pixels + (size_t)y * area->stride,
+             area->width, area->swapped);
+  into->size += row * (size_t)area->height;
+  return true;
+}
+
+// MARK: Raw
+
+static bool send_raw(struct cvnc_viewer *viewer, sraRect r) {
+  struct area area = area_of(viewer, r);
+  if (!put_header(viewer, r, rfbEncodingRaw)) return false;
+  size_t row = (size_t)area.width * 4;
+  if (row * (size_t)area.height < FLUSH_SIZE || area.swapped) {
+    for (int y = 0; y < area.height; y += STRIP) {
+      struct area part = area;
+      part.pixels += (size_t)y * area.stride;
+      part.height = area.height - y < STRIP ? area.height - y : STRIP;
+      if (!gather(&viewer->sender.out, &part)) return false;
+      if (viewer->sender.out.size >= FLUSH_SIZE && !flush(viewer)) return false;
+    }
+    return true;
+  }
+  if (!flush(viewer)) return false;
+  if ((size_t)area.width == area.stride) {
+    struct iovec all = {(void *)(uintptr_t)area.pixels, row * (size_t)area.height};
+    return write_parts(viewer, &all, 1);
+  }
+  struct iovec parts[ROWS_AT_ONCE];
+  for (int y = 0; y < area.height;) {
+    int count = 0;
+    for (; count < ROWS_AT_ONCE && y < area.height; count++, y++)
+      parts[count] = (struct iovec){(void *)(uintptr_t)(area.pixels + (size_t)y * area.stride), row};
+    if (!write_parts(viewer, parts, count)) return false;
+  }
+  return true;
+}
+
+// MARK: Zlib and ZRLE
+
+static bool send_zipped(struct cvnc_viewer *viewer, sraRect r, int32_t encoding) {
+  struct sender *sender = &viewer->sender;
+  struct area area = area_of(viewer, r);
+  bool noise = area_is_noise(&area);
+  struct stream *stream = encoding == rfbEncodingZRLE ? &sender->zrle : &sender->zlib;
+  sender->before.size = 0;
+  if (encoding == rfbEncodingZRLE ? !zrle_tiles(&sender->before, &area, noise)
+                                  : !gather(&sender->before, &area))
+    return false;
+  if (!put_header(viewer, r, encoding) || !put(viewer, "\0\0\0\0", 4)) return false;
+  size_t start = sender->out.size;
+  int level = (int)viewer->client->zlibCompressLevel;
+  const uint8_t *data = sender->before.data;
+  if (noise ? !stream_store(stream, &sender->out, data, sender->before.size)
+            : !stream_deflate(stream, &sender->out, data, sender->before.size, level < 1 ? 1 : level))
+    return false;
+  put32(sender->out.data + start - 4, (uint32_t)(sender->out.size - start));
+  return true;
+}
+
+// MARK: Tight
+
+// A rectangle of full-colour pixels, red first, in a stream that is not compressed ("basic
+// compression" of Tight, without a filter).
+static bool send_tight_noise(struct cvnc_viewer *viewer, sraRect r) {
+  struct sender *sender = &viewer->sender;
+  struct area area = area_of(viewer, r);
+  size_t count = (size_t)area.width * (size_t)area.height;
+  sender->before.size = 0;
+  uint8_t *to = bytes_room(&sender->before, count * 3);
+  if (!to) return false;
+  for (int y = 0; y < area.height; y++) {
+    const uint32_t *row = area.pixels + (size_t)y * area.stride;
+    for (int x = 0; x < area.width; x++, to += 3) {
+      to[0] = (uint8_t)(row[x] >> 16);
+      to[1] = (uint8_t)(row[x] >> 8);
+      to[2] = (uint8_t)row[x];
+    }
+  }
+  uint8_t head[4] = {TIGHT_STREAM << 4};
+  if (!put_header(viewer, r, rfbEncodingTight) || !put(viewer, head, sizeof head)) return false;
+  size_t start = sender->out.size;
+  if (!stream_store(&sender->tight, &sender->out, sender->before.data, count * 3)) return false;
+  size_t size = sender->out.size - start;
+  uint8_t *length = sender->out.data + start - 3;
+  length[0] = (uint8_t)(size | 0x80);
+  length[1] = (uint8_t)(size >> 7 | 0x80);
+  length[2] = (uint8_t)(size >> 14);
+  return true;
+}
+
+// The library's Tight reads pixels more than once, and garbles a whole rectangle where one changed in
+// between: it gets a copy, at most TIGHT_BAND rows high. What it makes it writes by itself.
+static bool send_tight(struct cvnc_viewer *viewer, sraRect r) {
+  rfbScreenInfoPtr screen = &viewer->screen;
+  size_t stride = (size_t)screen->width;
+  struct bytes *before = &viewer->sender.before;
+  before->size = 0;
+  if (!flush(viewer) || !bytes_room(before, stride * 4 * (size_t)(r.y2 - r.y1))) return false;
+  for (int y = r.y1; y < r.y2; y++)
+    memcpy(before->data + ((size_t)(y - r.y1) * stride + (size_t)r.x1) * 4,
+           viewer->pixels + (size_t)y * stride + r.x1, (size_t)(r.x2 - r.x1) * 4);
+  char *frame = screen->frameBuffer;
+  // The library counts rows from the top of the picture, and reads none but these.
+  screen->frameBuffer = (char *)((uintptr_t)before->data - (size_t)r.y1 * stride * 4);
+  bool sent = rfbSendRectEncodingTight(viewer->client, r.x1, r.y1, r.x2 - r.x1, r.y2 - r.y1);
+  screen->frameBuffer = frame;
+  return sent && rfbSendUpdateBuf(viewer->client);
+}
+
+static bool send_hextile(struct cvnc_viewer *viewer, sraRect r) {
+  return flush(viewer) &&
+         rfbSendRectEncodingHextile(viewer->client, r.x1, r.y1, r.x2 - r.x1, r.y2 - r.y1) &&
+         rfbSendUpdateBuf(viewer->client);
+}
+
+// MARK: An update
+
+// 32-bit pixels of 8 bits a colour in the host's byte order, blue or red in the lowest byte.
+static bool is_own_format(const rfbPixelFormat *format) {
+  if (format->bitsPerPixel != 32 || format->depth != 24 || !format->trueColour ||
+      format->bigEndian || format->redMax != 255 || format->greenMax != 255 ||
+      format->blueMax != 255 || format->greenShift != 8)
+    return false;
+  return (format->redShift == 16 && format->blueShift == 0) ||
+         (format->redShift == 0 && format->blueShift == 16);
+}
+
+// A part of an update that is encoded in one go.
+struct part {
+  sraRect r;
+  bool noise;
+};
+
+struct parts {
+  struct part *all;
+  size_t count, capacity;
+  uint32_t rects;  // rectangles that the peer will get
+  bool open;       // they can't be counted before: the last one is marked
+};
+
+static bool add_part(struct parts *parts, sraRect r, bool noise) {
+  if (parts->count == parts->capacity) {
+    size_t capacity = parts->capacity * 2 + 64;
+    struct part *all = realloc(parts->all, capacity * sizeof *all);
+    if (!all) return false;
+    parts->all = all;
+    parts->capacity = capacity;
+  }
+  parts->all[parts->count++] = (struct part){r, noise};
+  return true;
+}
+
+// Parts of one strip's height where `strips`, all of the rectangle otherwise.
+static bool add_strips(struct parts *parts, sraRect r, bool strips) {
+  int step = strips ? STRIP : r.y2 - r.y1;
+  for (int y = r.y1; y < r.y2; y += step) {
+    sraRect strip = {r.x1, y, r.x2, r.y2 - y < step ? r.y2 : y + step};
+    if (!add_part(parts, strip, false)) return false;
+    parts->rects++;
+  }
+  return true;
+}
+
+static bool add_for_library(struct cvnc_viewer *viewer, struct parts *parts, sraRect r) {
+  bool tight = viewer->client->preferredEncoding == rfbEncodingTight;
+  while (r.y1 < r.y2) {
+    sraRect band = r;
+    if (tight && r.y2 - r.y1 > TIGHT_BAND) band.y2 = r.y1 + TIGHT_BAND;
+    int count = 1, width = band.x2 - band.x1, height = band.y2 - band.y1;
+    if (tight) count = rfbNumCodedRectsTight(viewer->client, band.x1, band.y1, width, height);
+    parts->rects += (uint32_t)count;
+    parts->open |= count == 0;
+    if (!add_part(parts, band, false)) return false;
+    r.y1 = band.y2;
+  }
+  return true;
+}
+
+// Strips of noise by themselves, what is between them in one go.
+static bool add_mixed(struct cvnc_viewer *viewer, struct parts *parts, sraRect r) {
+  rfbClientPtr client = viewer->client;
+  bool looked_at = (r.x2 - r.x1) * (r.y2 - r.y1) >= NOISE_LEAST &&
+                   is_own_format(&client->format) &&
+                   (client->preferredEncoding == rfbEncodingHextile ||
+                    (r.x2 - r.x1 <= TIGHT_WIDEST && client->turboQualityLevel == -1));
+  sraRect plain = r;
+  plain.y2 = r.y1;
+  for (int y = r.y1; y < r.y2; y += STRIP) {
+    sraRect strip = {r.x1, y, r.x2, r.y2 - y < STRIP ? r.y2 : y + STRIP};
+    struct area area = area_of(viewer, strip);
+    if (!looked_at || !area_is_noise(&area)) {
+      plain.y2 = strip.y2;
+      continue;
+    }
+    if (!add_for_library(viewer, parts, plain) || !add_part(parts, strip, true)) return false;
+    parts->rects++;
+    plain.y1 = plain.y2 = strip.y2;
+  }
+  return add_for_library(viewer, parts, plain);
+}
+
+static bool plan(struct cvnc_viewer *viewer, sraRegionPtr region, struct parts *parts) {
+  int encoding = viewer->client->preferredEncoding;
+  bool good = true;
+  sraRect r;
+  sraRectangleIterator *rects = sraRgnGetIterator(region);
+  while (good && sraRgnIteratorNext(rects, &r))
+    good = encoding == rfbEncodingTight || encoding == rfbEncodingHextile
+               ? add_mixed(viewer, parts, r)
+               : add_strips(parts, r, encoding != rfbEncodingRaw && encoding != -1);
+  sraRgnReleaseIterator(rects);
+  return good;
+}
+
+static bool send_copies(struct cvnc_viewer *viewer, sraRegionPtr region, int dx, int dy) {
+  bool good = true;
+  sraRect r;
+  // In an order in which no copy takes what another one has overwritten.
+  sraRectangleIterator *rects = sraRgnGetReverseIterator(region, dx > 0, dy > 0);
+  while (good && sraRgnIteratorNext(rects, &r)) {
+    uint8_t source[4];
+    put16(source, r.x1 - dx);
+    put16(source + 2, r.y1 - dy);
+    good = put_header(viewer, r, rfbEncodingCopyRect) && put(viewer, source, sizeof source);
+  }
+  sraRgnReleaseIterator(rects);
+  return good;
+}
+
+static bool send_part(struct cvnc_viewer *viewer, struct part part) {
+  switch (viewer->client->preferredEncoding) {
+    case rfbEncodingTight:
+      return part.noise ? send_tight_noise(viewer, part.r) : send_tight(viewer, part.r);
+    case rfbEncodingHextile:
+      // Every viewer knows Raw.
+      return part.noise ? send_raw(viewer, part.r) : send_hextile(viewer, part.r);
+    case rfbEncodingZlib:
+    case rfbEncodingZRLE:
+      return send_zipped(viewer, part.r, viewer->client->preferredEncoding);
+    default: return send_raw(viewer, part.r);
+  }
+}
+
+static bool send_parts(struct cvnc_viewer *viewer, sraRegionPtr region, sraRegionPtr copies, int dx,
+                       int dy) {
+  struct parts parts = {0};
+  bool good = plan(viewer, region, &parts);
+  uint32_t count = parts.rects + (uint32_t)sraRgnCountRects(copies);
+  uint8_t header[4] = {rfbFramebufferUpdate};
+  put16(header + 2, parts.open || count > 0xFFFE ? 0xFFFF : (int)count);
+  good = good && put(viewer, header, sizeof header) && send_copies(viewer, copies, dx, dy);
+  for (size_t i = 0; good && i < parts.count; i++) {
+    good = send_part(viewer, parts.all[i]);
+    if (good && viewer->sender.out.size >= FLUSH_SIZE) good = flush(viewer);
+  }
+  if (good && parts.open) good = put_header(viewer, (sraRect){0, 0, 0, 0}, rfbEncodingLastRect);
+  free(parts.all);
+  return good && flush(viewer);
+}
+
+// What the peer waits for and has not got; it counts as sent from now on.
+static void take_regions(struct cvnc_viewer *viewer, sraRegionPtr region, sraRegionPtr copies,
+                         int *dx, int *dy) {
+  rfbClientPtr client = viewer->client;
+  LOCK(client->updateMutex);
+  *dx = client->copyDX;
+  *dy = client->copyDY;
+  sraRgnOr(region, client->modifiedRegion);
+  sraRgnAnd(region, client->requestedRegion);
+  sraRgnOr(copies, client->copyRegion);
+  sraRgnAnd(copies, client->requestedRegion);
+  // What was not asked for can't be copied later: its source may be another one by then.
+  sraRgnSubtract(client->copyRegion, copies);
+  sraRgnOr(client->modifiedRegion, client->copyRegion);
+  sraRgnSubtract(client->modifiedRegion, region);
+  sraRgnMakeEmpty(client->copyRegion);
+  sraRgnMakeEmpty(client->requestedRegion);
+  UNLOCK(client->updateMutex);
+}
+
+bool send_own(struct cvnc_viewer *viewer) {
+  sraRegionPtr region = sraRgnCreate(), copies = sraRgnCreate();
+  int dx, dy;
+  take_regions(viewer, region, copies, &dx, &dy);
+  LOCK(viewer->client->sendMutex);
+  bool sent = send_parts(viewer, region, copies, dx, dy);
+  UNLOCK(viewer->client->sendMutex);
+  sraRgnDestroy(region);
+  sraRgnDestroy(copies);
+  return sent;
+}
+
+bool can_send_own(struct cvnc_viewer *viewer) {
+  rfbClientPtr client = viewer->client;
+  if (viewer->canvas || client->newFBSizePending || client->scaledScreen != client->screen ||
+      (client->enableCursorShapeUpdates && client->cursorWasChanged))
+    return false;
+  if (client->preferredEncoding == rfbEncodingTight) return true;
+  if (!is_own_format(&client->format)) return false;
+  switch (client->preferredEncoding) {
+    case -1:
+    case rfbEncodingRaw:
+    case rfbEncodingZlib:
+    case rfbEncodingZRLE:
+    case rfbEncodingHextile: return true;
+    default: return false;
+  }
+}
