@@ -24,6 +24,15 @@ let compactLink: [LinkerSetting] = [
       .flatMap { ["-Xlinker", $0] }, .when(configuration: .release))
 ]
 
+// The demo desktop's C runs in a machine of its own: without a library, without the host's
+// sanitizers, and without constants that the compiler would put elsewhere than where it is told.
+let guestCode: [CSetting] = [
+  .unsafeFlags([
+    "-O2", "-ffreestanding", "-fno-builtin", "-fno-jump-tables", "-mgeneral-regs-only",
+    "-fno-stack-protector", "-fno-sanitize=all", "-Wall",
+  ])
+]
+
 let package = Package(
   name: "porthole",
   products: [
@@ -37,13 +46,14 @@ let package = Package(
     .target(name: "CKVM"),
     .target(
       name: "CVNC", linkerSettings: [.linkedLibrary("vncserver"), .linkedLibrary("z")]),
-    .target(name: "CPNG", linkerSettings: [.linkedLibrary("png16")]),
+    .target(name: "CPNG", linkerSettings: ["png16", "z"].map { .linkedLibrary($0) }),
     .target(
       name: "CUnpack",
       linkerSettings: ["z", "lzma", "zstd", "lz4", "bz2"].map { .linkedLibrary($0) }),
     // Guest code: 16-bit firmware and test guests, assembled into read-only sections.
     .target(name: "BIOS", path: "bios", exclude: ["fonts"]),
-    .target(name: "Guests", path: "Guests"),
+    .target(
+      name: "Guests", path: "Guests", exclude: ["demo/make-fonts.py"], cSettings: guestCode),
     // Swift; imports point downwards in this list only.
     .target(name: "KVMEngine", dependencies: ["CKVM"], swiftSettings: strict),
     .target(name: "CInterpreter"),

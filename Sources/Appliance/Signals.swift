@@ -23,6 +23,19 @@ enum Signals {
     }
   }
 
+  /// Sleeps until `time`, CLOCK_MONOTONIC nanoseconds, or until an ending signal comes.
+  /// - Returns: whether one came.
+  static func wait(until time: UInt64) -> Bool {
+    var set = endingSet()
+    while true {
+      let now = Monitor.monotonic()
+      let left = time > now ? time - now : 0
+      var rest = timespec(tv_sec: Int(left / 1_000_000_000), tv_nsec: Int(left % 1_000_000_000))
+      if sigtimedwait(&set, nil, &rest) > 0 { return true }
+      if errno != EINTR { return false }
+    }
+  }
+
   private static func next() -> Int32 {
     var set = endingSet()
     var number: Int32 = 0

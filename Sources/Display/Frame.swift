@@ -94,6 +94,29 @@ public final class Frame: @unchecked Sendable {
     size = bounded
   }
 
+  /// A number by which pictures of the same size can be told apart.
+  public var digest: UInt64 {
+    var sums: (UInt64, UInt64) = (0x9E37_79B9_7F4A_7C15, 0xC2B2_AE3D_27D4_EB4F)
+    let count = size.width * size.height
+    // Two chains, so that one multiplication need not wait for the other.
+    var index = 0
+    while index + 4 <= count {
+      let first = UInt64(pixels[index]) | UInt64(pixels[index + 1]) << 32
+      let second = UInt64(pixels[index + 2]) | UInt64(pixels[index + 3]) << 32
+      sums.0 = (sums.0 ^ first) &* 0xFF51_AFD7_ED55_8CCD
+      sums.0 ^= sums.0 >> 32
+      sums.1 = (sums.1 ^ second) &* 0xC4CE_B9FE_1A85_EC53
+      sums.1 ^= sums.1 >> 32
+      index += 4
+    }
+    while index < count {
+      sums.0 = (sums.0 ^ UInt64(pixels[index])) &* 0xFF51_AFD7_ED55_8CCD
+      sums.0 ^= sums.0 >> 32
+      index += 1
+    }
+    return sums.0 ^ sums.1 &* 0x9E37_79B9_7F4A_7C15
+  }
+
   /// Moves a part of the picture.
   func apply(_ copy: FrameCopy) {
     let to = copy.to

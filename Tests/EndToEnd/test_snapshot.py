@@ -85,7 +85,7 @@ def test_an_image_of_another_size_is_refused_and_a_changed_one_is_told(
 
 
 def test_the_demo_goes_from_kvm_to_software_and_back(desktops, folder):
-    desktop = desktops("--engine", "kvm", "--guest", "demo")
+    desktop = desktops("--engine", "kvm", "--guest", "demo:still")
     until(lambda: desktop.picture().size == (1024, 768), 20, "its picture")
     desktop.type("one")
     for number, (engine, word) in enumerate([("software", " two"), ("kvm", " three")]):

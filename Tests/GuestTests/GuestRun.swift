@@ -42,13 +42,16 @@ final class GuestRun: @unchecked Sendable {
   }
 
   /// Starts the guest `name`.
-  /// - Parameter limit: seconds after which the machine is stopped whatever it does.
+  /// - Parameters:
+  ///   - scene: what it begins with, as `guest_scene` counts.
+  ///   - limit: seconds after which the machine is stopped whatever it does.
   init(
-    _ name: String, limit: Int = 60, configure: (inout MachineConfiguration) -> Void = { _ in }
+    _ name: String, scene: UInt32 = 0, limit: Int = 60,
+    configure: (inout MachineConfiguration) -> Void = { _ in }
   ) throws {
     self.name = name
     self.limit = limit
-    guard let guest = guest_find(name)?.pointee, let start = guest.start, let end = guest.end else {
+    guard let guest = guest_find(name) else {
       throw Failure(description: "there is no guest \(name)")
     }
     var template = Array("/tmp/porthole-guest-XXXXXX".utf8CString)
@@ -56,7 +59,10 @@ final class GuestRun: @unchecked Sendable {
     folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     var configuration = MachineConfiguration()
     configuration.memoryBytes = 16 << 20
-    configuration.builtInFloppy = Array(UnsafeBufferPointer(start: start, count: end - start))
+    configuration.builtInFloppy = [UInt8](unsafeUninitializedCapacity: guest_size(guest)) {
+      guest_copy(guest, scene, $0.baseAddress)
+      $1 = guest_size(guest)
+    }
     configuration.serial = .file(folder + "/serial")
     configuration.debugExit = true
     configure(&configuration)

@@ -26,26 +26,14 @@ struct GuestTests {
   }
 
   @Test func ringThreeProgramDrawsTypesAndFollowsThePointer() throws {
-    let run = try GuestRun("demo")
+    let run = try GuestRun("demo", scene: PadScene.number)
     try run.wait("its message on the serial port") { $0.serial.contains("demo ready") }
     try run.machine.inputHub.type("Hello, (World)!_")
     // The space and, below the rows that are looked at, the underscore have no ink.
-    try run.wait("the typed text") { Self.inkedCells($0) == 14 }
-    #expect(run.pixel(700, 400) == 0x101010)
+    try run.wait("the typed text") { PadScene.inkedCells($0) == 14 }
+    let pointer = (x: 716, y: 384)
+    #expect(run.pixel(pointer.x + 3, pointer.y + 8) == 0xFFFFFF)
     #expect(run.stop() == .poweredOff)
-  }
-
-  /// How many cells of the pad's first line have ink in them, without the caret's own.
-  private static func inkedCells(_ run: GuestRun) -> Int {
-    let frame = run.machine.capture()
-    guard frame.size.width == 1024 else { return 0 }
-    return (0..<92).count { column in
-      (128..<140).contains { y in
-        (0..<8).contains { x in
-          frame.pixels[y * 1024 + 144 + column * 8 + x] == 0x20242C
-        }
-      }
-    }
   }
 
   @Test func resetBootsAgain() throws {

@@ -53,37 +53,25 @@ import Testing
 
   @Test(.enabled(if: hasKVM, "this host has no usable /dev/kvm"))
   func ringThreeProgramTravelsThereAndBack() throws {
-    let first = try GuestRun("demo")
+    let first = try GuestRun("demo", scene: PadScene.number)
     try first.wait("its message on the serial port") { $0.serial.contains("demo ready") }
     try first.machine.inputHub.type("Ab")
-    try first.wait("the typed text") { Self.inkedCells($0) == 2 }
+    try first.wait("the typed text") { PadScene.inkedCells($0) == 2 }
     usleep(Self.rest)
     let second = try first.moved(to: .software)
     try expectSame(second.machine.capture(), second.before)
     try second.machine.inputHub.type("Cd")
-    try second.wait("more text") { Self.inkedCells($0) == 4 }
+    try second.wait("more text") { PadScene.inkedCells($0) == 4 }
     usleep(Self.rest)
     let third = try second.moved(to: .kvm)
     try expectSame(third.machine.capture(), third.before)
     try third.machine.inputHub.type("Ef")
-    try third.wait("all the text") { Self.inkedCells($0) == 6 }
+    try third.wait("all the text") { PadScene.inkedCells($0) == 6 }
     #expect(third.stop() == .poweredOff)
   }
 
   /// Long enough for a guest that has begun to draw a letter to end it, microseconds.
   private static let rest: UInt32 = 300_000
-
-  private static func inkedCells(_ run: GuestRun) -> Int {
-    let frame = run.machine.capture()
-    guard frame.size.width == 1024 else { return 0 }
-    return (0..<92).count { column in
-      (128..<140).contains { y in
-        (0..<8).contains { x in
-          frame.pixels[y * 1024 + 144 + column * 8 + x] == 0x20242C
-        }
-      }
-    }
-  }
 
   private func expectSame(_ frame: Frame, _ other: Frame?) throws {
     let other = try #require(other)

@@ -10,13 +10,35 @@ enum BuiltInGuest {
     }
   }
 
-  /// The bytes of guest `name`'s floppy disk.
-  static func image(_ name: String) throws(Complaint) -> [UInt8] {
-    guard let guest = guest_find(name)?.pointee else {
+  /// The bytes of a guest's floppy disk.
+  /// - Parameter choice: its name, and behind a colon the scene that it begins with.
+  static func image(_ choice: String) throws(Complaint) -> [UInt8] {
+    let parts = choice.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+    let name = String(parts[0])
+    guard let guest = guest_find(name) else {
       let names = all.map(\.name).joined(separator: ", ")
       throw Complaint("there is no built-in guest named \(name); there are \(names)")
     }
-    // SAFETY: both labels stand in one read-only section, `start` before `end`.
-    return Array(UnsafeBufferPointer(start: guest.start, count: guest.end - guest.start))
+    var scene: UInt32 = 0
+    if parts.count > 1 {
+      let scenes = scenes(of: guest)
+      guard let index = scenes.firstIndex(of: String(parts[1])) else {
+        throw Complaint(
+          "the guest \(name) has no scene \(parts[1]); it has \(scenes.joined(separator: ", "))")
+      }
+      scene = UInt32(index)
+    }
+    return [UInt8](unsafeUninitializedCapacity: guest_size(guest)) { bytes, count in
+      // SAFETY: the capacity is what guest_copy() writes, and the scene one that it knows.
+      guest_copy(guest, scene, bytes.baseAddress)
+      count = guest_size(guest)
+    }
+  }
+
+  /// What a guest can begin with; the first one is the usual.
+  private static func scenes(of guest: UnsafePointer<guest>) -> [String] {
+    var names: [String] = []
+    while let name = guest_scene(guest, UInt32(names.count)) { names.append(String(cString: name)) }
+    return names
   }
 }

@@ -41,11 +41,11 @@ struct ControlClient {
   @discardableResult
   func call(
     _ method: ControlMethod, text: String? = nil, chord: String? = nil, path: String? = nil,
-    stops: Bool? = nil, waits: Bool = false
+    mark: String? = nil, stops: Bool? = nil, waits: Bool = false
   ) throws -> Answer {
     let request = ControlRequest(
       v: ControlProtocol.version, id: 1, method: method.rawValue, text: text, chord: chord,
-      path: path, stops: stops)
+      path: path, mark: mark, stops: stops)
     do {
       try stream.write(try ControlCoding.line(request), patience: ControlProtocol.patience)
       let line = try stream.readLine(

@@ -40,6 +40,14 @@ struct ControlDispatcher: Sendable {
     case .screenshot:
       answer.body = try desktop.screenshot()
       answer.reply.body = answer.body.count
+    case .frame:
+      let frame = try desktop.frame()
+      let description = ControlFrame(frame)
+      answer.reply.frame = description
+      if description.mark != request.mark {
+        answer.body = ControlFrame.pixels(of: frame)
+        answer.reply.body = answer.body.count
+      }
     case .text: answer.reply.text = try desktop.text()
     case .type: try desktop.type(try needed(request.text, "type", "text"))
     case .key: try desktop.press(try needed(request.chord, "key", "chord"))

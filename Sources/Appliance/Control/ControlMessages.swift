@@ -16,7 +16,7 @@ enum ControlProtocol {
 
 /// What a client can ask for.
 enum ControlMethod: String, CaseIterable, Sendable {
-  case status, screenshot, text, type, key, pause, resume, save, reset, powerdown, stop
+  case status, screenshot, frame, text, type, key, pause, resume, save, reset, powerdown, stop
 }
 
 /// One request: a line of JSON.
@@ -31,6 +31,8 @@ struct ControlRequest: Codable, Equatable, Sendable {
   var chord: String?
   /// The file to write, from the root on.
   var path: String?
+  /// The `mark` of the picture that the client has.
+  var mark: String?
   /// Whether the desktop stops once it is saved.
   var stops: Bool?
 }
@@ -46,8 +48,18 @@ struct ControlReply: Codable, Equatable, Sendable {
   var text: String?
   /// The answer to `status`.
   var status: DesktopStatus?
+  /// The answer to `frame`.
+  var frame: ControlFrame?
   /// Bytes that follow the line; nil is none.
   var body: Int?
+}
+
+/// A picture whose pixels are the reply's body, unless the client has them.
+struct ControlFrame: Codable, Equatable, Sendable {
+  var width: Int
+  var height: Int
+  /// The same for pictures that look the same.
+  var mark: String
 }
 
 /// Why a request failed: a word for programs and a sentence for people.

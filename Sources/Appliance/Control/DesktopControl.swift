@@ -8,6 +8,8 @@ protocol DesktopControl: Sendable {
   var status: DesktopStatus { get }
   /// The picture as it is now, a PNG file's bytes.
   func screenshot() throws -> [UInt8]
+  /// The picture as it is now.
+  func frame() throws -> Frame
   /// The text screen as it is now, a line feed after each row; throws in a graphics mode.
   func text() throws -> String
   /// Types `text` on the keyboard; returns when the keyboard has taken it.
@@ -45,6 +47,8 @@ struct LiveDesktop: DesktopControl {
   let status: DesktopStatus
 
   func screenshot() throws -> [UInt8] { try PNGImage.encode(machine.capture()) }
+
+  func frame() -> Frame { machine.capture() }
 
   func text() throws -> String {
     guard let screen = machine.textScreen() else {

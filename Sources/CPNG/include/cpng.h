@@ -15,3 +15,12 @@ uint8_t *cpng_encode(const uint32_t *pixels, int width, int height, int level, s
 // Returns a buffer to free() with its sides, or NULL with a message.
 uint32_t *cpng_decode(const uint8_t *data, size_t size, uint32_t limit, int *width, int *height,
                       char message[CPNG_MESSAGE_SIZE]);
+
+// The zlib stream of a picture with alpha, as PNG's IDAT and APNG's fdAT have it: what is the same as
+// in `before` is transparent, everything is opaque where that is NULL. Rows are `stride` pixels apart.
+// Returns a buffer to free() with its size, or NULL where memory ran out.
+uint8_t *cpng_deflate_changes(const uint32_t *pixels, const uint32_t *before, int stride, int width,
+                              int height, int level, size_t *size);
+
+// PNG's checksum of `count` bytes.
+uint32_t cpng_crc(const uint8_t *bytes, size_t count);

@@ -24,6 +24,20 @@ import Testing
     #expect(line.filter { $0 == 10 }.count == 1)
   }
 
+  @Test func framesComeOnceAndAreThenKnownByTheirMark() throws {
+    let first = answer(#"{"v":1,"method":"frame"}"#)
+    let frame = try #require(first.reply.frame)
+    #expect(frame.width == 3 && frame.height == 2)
+    #expect(Array(first.body.prefix(8)) == [0, 0, 0, 0, 0x33, 0x22, 0x11, 0])
+    #expect(first.reply.body == 24)
+    let decoded = try #require(frame.frame(first.body))
+    #expect(ControlFrame(decoded) == frame)
+    let second = answer(#"{"v":1,"method":"frame","mark":"\#(frame.mark)"}"#)
+    #expect(second.reply.frame == frame)
+    #expect(second.body.isEmpty && second.reply.body == nil)
+    #expect(frame.frame([1, 2, 3]) == nil)
+  }
+
   @Test func textSurvivesJSON() throws {
     let reply = answer(#"{"v":1,"method":"text"}"#).reply
     let line = try ControlCoding.line(reply)

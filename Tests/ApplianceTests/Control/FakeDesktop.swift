@@ -1,3 +1,4 @@
+import Display
 import Synchronization
 
 @testable import Appliance
@@ -18,6 +19,12 @@ final class FakeDesktop: DesktopControl {
     name: "fake", pid: 42, vnc: "127.0.0.1:5900", memory: 64 << 20, processors: 1)
 
   func screenshot() throws -> [UInt8] { Self.picture }
+
+  func frame() -> Frame {
+    let frame = Frame(size: FrameSize(width: 3, height: 2))
+    for index in 0..<6 { frame.pixels[index] = UInt32(index) * 0x11_2233 }
+    return frame
+  }
 
   func text() throws -> String {
     if isGraphical { throw Complaint("the screen shows graphics") }

@@ -1,0 +1,38 @@
+import ArgumentParser
+
+/// `porthole demo`: the desktop that is built in, with the options of `porthole run`.
+struct DemoCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "demo",
+    abstract: "Runs the demo desktop, which is built in.",
+    discussion: """
+      A desktop of our own with windows to drag, a text pad, a canvas, a terminal, a clock and a \
+      tester of keys and buttons. F1 to F5 change its scene, as --scene does. Everything else is as \
+      with porthole run.
+      """)
+
+  @Option(
+    name: .long,
+    help: """
+      What it begins with: desktop; still, in which nothing moves by itself; drag, a window that is \
+      dragged and text that scrolls; scroll; or noise.
+      """)
+  var scene = "desktop"
+
+  @OptionGroup var options: RunCommand
+
+  /// The `porthole run` that it is.
+  func command() throws -> RunCommand {
+    guard options.guest == nil else {
+      throw ValidationError("porthole demo is a guest; give --guest to porthole run")
+    }
+    var command = options
+    command.guest = "demo:\(scene)"
+    try command.validate()
+    return command
+  }
+
+  func validate() throws { _ = try command() }
+
+  func run() throws { try command().run() }
+}
