@@ -14,6 +14,7 @@ test_packages=(
   python3-venv grub-pc-bin grub-common xorriso mtools dosfstools syslinux syslinux-common
   memtest86+ mbr debian-archive-keyring tigervnc-viewer tigervnc-tools xvfb xdotool imagemagick
   acpica-tools dmidecode seabios ovmf grub-efi-amd64-bin
+  gvncviewer remmina remmina-plugin-vnc dbus-daemon novnc websockify chromium
 )
 reference_packages=(qemu-system-x86)
 

@@ -352,6 +352,22 @@ static bool send_copies(struct cvnc_viewer *viewer, sraRegionPtr region, int dx,
   return good;
 }
 
+// Whether the peer has to be told that there is no cursor but the one in the picture.
+static bool needs_cursor(rfbClientPtr client) {
+  return client->enableCursorShapeUpdates && client->cursorWasChanged &&
+         client->readyForSetColourMapEntries;
+}
+
+// A cursor of no size. It is not left to the library, whose compression of the pixels beside it would
+// begin a stream that the peer takes for ours.
+static bool put_no_cursor(struct cvnc_viewer *viewer) {
+  rfbClientPtr client = viewer->client;
+  client->cursorWasChanged = FALSE;
+  return put_header(viewer, (sraRect){0, 0, 0, 0},
+                    client->useRichCursorEncoding ? (int32_t)rfbEncodingRichCursor
+                                                  : (int32_t)rfbEncodingXCursor);
+}
+
 static bool send_part(struct cvnc_viewer *viewer, struct part part) {
   switch (viewer->client->preferredEncoding) {
     case rfbEncodingTight:
@@ -370,10 +386,12 @@ static bool send_parts(struct cvnc_viewer *viewer, sraRegionPtr region, sraRegio
                        int dy) {
   struct parts parts = {0};
   bool good = plan(viewer, region, &parts);
-  uint32_t count = parts.rects + (uint32_t)sraRgnCountRects(copies);
+  bool cursor = needs_cursor(viewer->client);
+  uint32_t count = parts.rects + (uint32_t)sraRgnCountRects(copies) + cursor;
   uint8_t header[4] = {rfbFramebufferUpdate};
   put16(header + 2, parts.open || count > 0xFFFE ? 0xFFFF : (int)count);
-  good = good && put(viewer, header, sizeof header) && send_copies(viewer, copies, dx, dy);
+  good = good && put(viewer, header, sizeof header) &&
+         (!cursor || put_no_cursor(viewer)) && send_copies(viewer, copies, dx, dy);
   for (size_t i = 0; good && i < parts.count; i++) {
     good = send_part(viewer, parts.all[i]);
     if (good && viewer->sender.out.size >= FLUSH_SIZE) good = flush(viewer);
@@ -417,8 +435,7 @@ bool send_own(struct cvnc_viewer *viewer) {
 
 bool can_send_own(struct cvnc_viewer *viewer) {
   rfbClientPtr client = viewer->client;
-  if (viewer->canvas || client->newFBSizePending || client->scaledScreen != client->screen ||
-      (client->enableCursorShapeUpdates && client->cursorWasChanged))
+  if (viewer->canvas || client->newFBSizePending || client->scaledScreen != client->screen)
     return false;
   if (client->preferredEncoding == rfbEncodingTight) return true;
   if (!is_own_format(&client->format)) return false;

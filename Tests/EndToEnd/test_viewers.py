@@ -148,23 +148,6 @@ needs_tigervnc = pytest.mark.skipif(
 
 
 @needs_tigervnc
-def test_tigervnc_shows_what_screenshot_saves_and_types(demo, folder, keep):
-    with Screen(folder) as screen:
-        screen.view(demo)
-        window = screen.window(demo.name)
-        until(lambda: screen.picture(window).size == (1024, 768), 10, "the window's size", pause=0.2)
-        screen.focus(window)
-        screen.type(TEXT)
-        reads(demo, TEXT)
-        # The viewer takes the last change a moment after the desktop has it.
-        with contextlib.suppress(AssertionError):
-            until(
-                lambda: not differing(screen.picture(window), demo.picture()), 5, "the same",
-                pause=0.2)
-        same(screen.picture(window), demo.picture(), keep=keep)
-
-
-@needs_tigervnc
 def test_the_guests_layout_is_for_characters_and_not_for_places(desktops, folder):
     # The demo guest's keyboard is a US one: with Y and Z exchanged, it shows which key it got.
     desktop = desktops("--guest", "demo:still", "--keyboard", "de")

@@ -10,10 +10,12 @@ import Testing
   private struct Chunk {
     var type: String
     var data: [UInt8]
-    var number: UInt32 { data.prefix(4).reduce(0) { $0 << 8 | UInt32($1) } }
+    var number: UInt32 { AnimatedPNGTests.number(data.prefix(4)) }
     /// Of an fcTL: width, height, x, y.
     var place: [Int] {
-      (1...4).map { field in data[(field * 4)..<(field * 4 + 4)].reduce(0) { $0 << 8 | Int($1) } }
+      (1...4).map { field in
+        Int(AnimatedPNGTests.number(data[(field * 4)..<(field * 4 + 4)]))
+      }
     }
     /// Of an fcTL: milliseconds.
     var delay: Int { Int(data[20]) << 8 | Int(data[21]) }
@@ -28,10 +30,10 @@ import Testing
     var found: [Chunk] = []
     var offset = 8
     while offset + 12 <= bytes.count {
-      let length = bytes[offset..<offset + 4].reduce(0) { $0 << 8 | Int($1) }
+      let length = Int(Self.number(bytes[offset..<offset + 4]))
       try #require(offset + 12 + length <= bytes.count)
       let body = Array(bytes[offset + 4..<offset + 8 + length])
-      let sum = bytes[offset + 8 + length..<offset + 12 + length].reduce(0) { $0 << 8 | UInt32($1) }
+      let sum = Self.number(bytes[offset + 8 + length..<offset + 12 + length])
       #expect(crc(body) == sum)
       let type = String(decoding: body.prefix(4), as: UTF8.self)
       found.append(Chunk(type: type, data: Array(body.dropFirst(4))))
@@ -43,11 +45,18 @@ import Testing
 
   /// The checksum of PNG, section "CRC algorithm", bit by bit.
   private func crc(_ bytes: [UInt8]) -> UInt32 {
-    ~bytes.reduce(~UInt32(0)) { sum, byte in
-      (0..<8).reduce(sum ^ UInt32(byte)) { value, _ in
-        value & 1 == 1 ? value >> 1 ^ 0xEDB8_8320 : value >> 1
-      }
+    var sum = ~UInt32(0)
+    for byte in bytes {
+      sum ^= UInt32(byte)
+      for _ in 0..<8 { sum = sum & 1 == 1 ? sum >> 1 ^ 0xEDB8_8320 : sum >> 1 }
     }
+    return ~sum
+  }
+
+  fileprivate static func number(_ bytes: some Sequence<UInt8>) -> UInt32 {
+    var value: UInt32 = 0
+    for byte in bytes { value = value << 8 | UInt32(byte) }
+    return value
   }
 
   private func frame(_ change: (Frame) -> Void = { _ in }) -> Frame {
