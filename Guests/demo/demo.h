@@ -264,7 +264,9 @@ struct state {
   char line[64];
   int line_length, color, brush, last_x, last_y, is_drawing;
   int wave, wave_before; // how far the sea has come, and had at the last second
-  uint8_t *glass; // how much of each pixel of the porthole is ring, of 255
+  uint8_t *glass;          // how much of each pixel of the porthole is ring, of 255
+  uint32_t *sky;           // what is behind its sea
+  uint32_t water[3 * 128]; // its waves' colours by layer and depth
   uint8_t codes[8];
   int wheel, scroll_line, drag_angle;
 };

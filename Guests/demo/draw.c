@@ -20,7 +20,7 @@ int square_root(int value) {
 int sine(int angle) {
   int half = angle & 511;
   int product = half * (512 - half);
-  int value = (int)((int64_t)65536 * product / (1310720 - 4 * product));
+  int value = product * 16384 / (327680 - product);
   return angle & 512 ? -value : value;
 }
 
@@ -91,6 +91,10 @@ void stroke(struct surface on, int x0, int y0, int x1, int y1, int radius, uint3
       }
       int64_t square = dx * dx + dy * dy;
       if (square > (int64_t)(radius + 8) * (radius + 8)) continue;
+      if (radius > 16 && square < (int64_t)(radius - 16) * (radius - 16)) {
+        on.pixels[y * on.width + x] = color;
+        continue;
+      }
       int distance = square_root((int)(square * 16)) / 4;
       mix(on, x, y, color, within((radius - distance) * 16 + 128, 0, 256));
     }

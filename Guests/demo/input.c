@@ -99,6 +99,7 @@ void start_input(void) {
 }
 
 static void take_key(uint8_t code) {
+  if (code == 0xFA) return; // an acknowledgement that came late
   tester_byte(code);
   if (code == 0xE0 || code == 0xE1) {
     S.extended = 1;

@@ -116,27 +116,48 @@ void open_clock(int x, int y) {
 
 // ---- The porthole ----
 
-enum { SEA = GLASS - 32, MIDDLE = GLASS / 2 };
+enum { MIDDLE = GLASS / 2 };
 
-// The ring of brass, its bolts, and how much of each pixel it covers.
+// The ring of brass and its bolts, and how much of each pixel it covers.
 static void draw_ring(void) {
   struct surface on = S.porthole->body;
   disc(on, MIDDLE * 16, MIDDLE * 16 + 40, 112 * 16, 0x0F1320);
-  for (int step = 0; step < 18; step++)
-    disc(on, MIDDLE * 16, MIDDLE * 16 - step * 2, (111 * 16) - step * 12,
-         blend(0x8A5A2B, 0xF3CE8C, step < 9 ? step * 26 : (17 - step) * 26));
+  for (int y = 0; y < GLASS; y++)
+    for (int x = 0; x < GLASS; x++) {
+      int dx = 2 * (x - MIDDLE) + 1, dy = 2 * (y - MIDDLE) + 1;
+      int distance = square_root((dx * dx + dy * dy) * 64); // 16ths of a pixel
+      S.glass[y * GLASS + x] = (uint8_t)within((distance - 94 * 16) * 16 + 128, 0, 255);
+      int cover = within((111 * 16 - distance) * 16 + 128, 0, 256);
+      if (!cover || distance < 92 * 16) continue;
+      // Light from above: the crest of the ring is nearer to the upper edge.
+      int step = within((111 * 16 - distance - dy / 8) / 12, 0, 25);
+      uint32_t brass = blend(0x8A5A2B, 0xF3CE8C, step < 12 ? step * 20 : most(24 - step, 0) * 20);
+      uint32_t *pixel = on.pixels + y * on.width + x;
+      *pixel = blend(*pixel, brass, cover);
+    }
   for (int bolt = 0; bolt < 8; bolt++) {
-    int x = MIDDLE * 16 + sine(bolt * 128 + 64) * 104 / 256;
-    int y = MIDDLE * 16 + sine(bolt * 128 + 320) * 104 / 256;
+    int x = MIDDLE * 16 + sine(bolt * 128 + 64) * 103 / 256;
+    int y = MIDDLE * 16 + sine(bolt * 128 + 320) * 103 / 256;
     disc(on, x, y + 10, 72, 0x6B4420);
     disc(on, x, y, 66, 0xE9BE78);
     disc(on, x - 12, y - 14, 28, 0xFFE9BF);
   }
+}
+
+// What does not change from picture to picture: the sky with its sun, and the colours of the sea.
+static void make_view(void) {
   for (int y = 0; y < GLASS; y++)
     for (int x = 0; x < GLASS; x++) {
-      int dx = 2 * (x - MIDDLE) + 1, dy = 2 * (y - MIDDLE) + 1;
-      int distance = square_root((dx * dx + dy * dy) * 64);
-      S.glass[y * GLASS + x] = (uint8_t)within((distance - 94 * 16) * 16 + 128, 0, 255);
+      int dx = x - 160, dy = y - 74, square = dx * dx + dy * dy;
+      uint32_t color = blend(0x6FC3E8, 0xFDE7C3, within((y - 20) * 2, 0, 256));
+      color = blend(color, 0xFFF4CF, 256 * 500 / (500 + square));
+      if (square < 18 * 18) color = blend(color, 0xFFFBE6, within((18 * 18 - square) * 8, 0, 256));
+      S.sky[y * GLASS + x] = color;
+    }
+  for (int layer = 0; layer < 3; layer++)
+    for (int depth = 0; depth < 128; depth++) {
+      uint32_t water = layer == 0 ? 0x4FA3C9 : layer == 1 ? 0x2F7FB0 : 0x1E5C8E;
+      S.water[layer * 128 + depth] = blend(water, 0x123C66, within(depth * 16 / 6, 0, 200));
     }
 }
 
@@ -146,28 +167,33 @@ static int sea_level(int x, int layer, int time) {
   return (124 + layer * 22) * 16 + (slow * (3 + layer) + fast * (1 + layer / 2)) / 256;
 }
 
-// One column of the view: sky, a sun, then the waves with their crests.
+// One column of the view: from the sky down, each layer up to where the next one begins.
 static void draw_column(int x, int time) {
   struct surface on = S.porthole->body;
-  int level[3];
+  int top = 24;
+  while (top < MIDDLE && S.glass[top * GLASS + x] == 255) top++;
+  int bottom = GLASS - top;
+  uint32_t *pixel = on.pixels + x;
+  const uint32_t *sky = S.sky + x;
+  int level[4];
   for (int layer = 0; layer < 3; layer++) level[layer] = sea_level(x, layer, time);
-  for (int y = 24; y < GLASS - 20; y++) {
-    int cover = S.glass[y * GLASS + x];
-    if (cover == 255) continue;
-    int dx = x - 160, dy = y - 74, square = dx * dx + dy * dy;
-    uint32_t color = blend(0x6FC3E8, 0xFDE7C3, within((y - 20) * 2, 0, 256));
-    color = blend(color, 0xFFF4CF, 256 * 500 / (500 + square));
-    if (square < 18 * 18) color = blend(color, 0xFFFBE6, within((18 * 18 - square) * 8, 0, 256));
-    for (int layer = 0; layer < 3; layer++) {
-      int below = y * 16 - level[layer];
-      if (below < -8) continue;
-      uint32_t water = layer == 0 ? 0x4FA3C9 : layer == 1 ? 0x2F7FB0 : 0x1E5C8E;
-      water = blend(water, 0x123C66, within(below / 6, 0, 200));
-      if (below < 40) water = blend(water, 0xDDF3FA, within(150 - below * 4, 0, 256));
-      color = blend(color, water, within((below + 8) * 16, 0, 256));
+  level[3] = GLASS * 16;
+  int y = top;
+  for (; y < bottom && y * 16 < level[0] - 8; y++) pixel[y * on.width] = sky[y * GLASS];
+  for (int layer = 0; layer < 3; layer++) {
+    const uint32_t *water = S.water + layer * 128;
+    // The crest is foam, and mixes with what is behind it.
+    int edge = level[layer] - 8;
+    for (int row = most(edge >> 4, top); row < bottom && row * 16 < level[layer] + 40; row++) {
+      int below = row * 16 - level[layer];
+      uint32_t behind = layer == 0 ? sky[row * GLASS]
+                                   : S.water[(layer - 1) * 128 + within((row * 16 - level[layer - 1]) >> 4, 0, 127)];
+      uint32_t foam = blend(water[0], 0xDDF3FA, within(150 - below * 4, 0, 256));
+      pixel[row * on.width] = blend(behind, foam, within((below + 8) * 16, 0, 256));
+      y = row + 1;
     }
-    uint32_t *pixel = on.pixels + y * on.width + x;
-    *pixel = cover ? blend(color, *pixel, 0) : color;
+    for (; y < bottom && y * 16 < level[layer + 1] - 8; y++)
+      pixel[y * on.width] = water[within((y * 16 - level[layer]) >> 4, 0, 127)];
   }
 }
 
@@ -223,6 +249,8 @@ void porthole_rate(uint32_t frames) {
 void open_porthole(int x, int y) {
   S.porthole = open_window(x, y, GLASS, GLASS + 30, T("Porthole"), COLOR_AMBER);
   S.glass = (uint8_t *)new_pixels(GLASS * GLASS / 4);
+  S.sky = new_pixels(GLASS * GLASS);
   draw_ring();
+  make_view();
   porthole_frame();
 }
