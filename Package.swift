@@ -53,7 +53,8 @@ let package = Package(
     // Guest code: 16-bit firmware and test guests, assembled into read-only sections.
     .target(name: "BIOS", path: "bios", exclude: ["fonts"]),
     .target(
-      name: "Guests", path: "Guests", exclude: ["demo/make-fonts.py"], cSettings: guestCode),
+      name: "Guests", path: "Guests", exclude: ["demo/make-fonts.py", "demo/LICENSE-OFL"],
+      cSettings: guestCode),
     // Swift; imports point downwards in this list only.
     .target(name: "KVMEngine", dependencies: ["CKVM"], swiftSettings: strict),
     .target(name: "CInterpreter"),

@@ -1,4 +1,4 @@
-// The letters of the demo desktop: Inter and JetBrains Mono (SIL Open Font License 1.1), as
+// The letters of the demo desktop: Inter and JetBrains Mono (LICENSE-OFL), as
 // make-fonts.py draws them. Two pixels of 16 shades in a byte, the left one in the low half.
 #define DEMO_CONSTANTS
 #include "demo.h"

@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 """Writes fonts.c: the demo desktop's letters as tables of 16 shades, drawn by FreeType.
 
-Needs Python's Pillow and Debian's packages fonts-inter and fonts-jetbrains-mono (both under the SIL
-Open Font License 1.1). `./make-fonts.py` writes the file beside it.
+Needs Python's Pillow and Debian's packages fonts-inter and fonts-jetbrains-mono (LICENSE-OFL). `./make-fonts.py` writes the file beside it.
 """
 
 import os
@@ -37,7 +36,7 @@ def glyph(font, character):
 
 def main():
     lines = [
-        "// The letters of the demo desktop: Inter and JetBrains Mono (SIL Open Font License 1.1), as",
+        "// The letters of the demo desktop: Inter and JetBrains Mono (LICENSE-OFL), as",
         "// make-fonts.py draws them. Two pixels of 16 shades in a byte, the left one in the low half.",
         '#define DEMO_CONSTANTS', '#include "demo.h"', "",
     ]

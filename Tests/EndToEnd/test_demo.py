@@ -115,3 +115,4 @@ def test_a_scene_that_is_not_there_is_named(porthole):
         "the guest demo has no scene party; it has desktop, still, drag, scroll, noise")
     assert "no scene" in porthole.refused("demo", "--scene", "party", "--vnc", "none")
     assert "--guest" in porthole.refused("demo", "--guest", "echo", status=64)
+    assert "16M" in porthole.refused("demo", "--memory", "8M", status=64)

@@ -21,10 +21,16 @@ struct DemoCommand: ParsableCommand {
 
   @OptionGroup var options: RunCommand
 
+  /// Bytes that its windows need at 1024x768.
+  private static let leastMemory = 16 << 20
+
   /// The `porthole run` that it is.
   func command() throws -> RunCommand {
     guard options.guest == nil else {
       throw ValidationError("porthole demo is a guest; give --guest to porthole run")
+    }
+    guard options.memory.map({ $0 >= Self.leastMemory }) ?? true else {
+      throw ValidationError("the demo desktop needs 16M of memory")
     }
     var command = options
     command.guest = "demo:\(scene)"
