@@ -38,6 +38,8 @@ image_sectors: .long 0
 entry: .long 0
 scene: .long 0
 kilobytes: .long 0
+wanted_width: .long 0
+wanted_height: .long 0
 start:
     cli
     cld
@@ -100,7 +102,16 @@ stage2:
     int $0x15
     movzwl %ax, %eax
     movl %eax, AT(kilobytes)
-    // The size that the monitor likes best, where there is memory for its picture.
+    // The size that was asked for; or the one that the monitor likes best, where there is memory for
+    // its picture.
+    movw AT(wanted_width), %bx
+    testw %bx, %bx
+    jz 1f
+    movw %bx, AT(width)
+    movw AT(wanted_height), %bx
+    movw %bx, AT(height)
+    jmp find_mode
+1:
     cmpl $(31 << 10), %eax
     jb find_mode
     movw $0x4F15, %ax

@@ -6,7 +6,7 @@
 
 // Every guest: its file's name and what it is for.
 #define GUESTS(each) \
-  each(demo, "a desktop with windows, in 64-bit mode; demo:SCENE shows still, drag, scroll or noise") \
+  each(demo, "a desktop with windows, in 64-bit mode; demo:SCENE@1280x800 begins otherwise") \
   each(services, "calls every BIOS service and reports on the serial port") \
   each(devices, "drives every device by its ports and reports on the serial port") \
   each(disks, "reads and writes disks, a CD and a floppy by their controllers, and by INT 13h") \
@@ -64,7 +64,8 @@ const char *guest_scene(const struct guest *guest, unsigned index) {
   return is_demo(guest) && index < SCENES ? names[index] : NULL;
 }
 
-void guest_copy(const struct guest *guest, unsigned scene, uint8_t *image) {
+void guest_copy(const struct guest *guest, unsigned scene, unsigned width, unsigned height,
+                uint8_t *image) {
   size_t boot = (size_t)(guest->end - guest->start);
   memset(image, 0, guest_size(guest));
   memcpy(image, guest->start, boot);
@@ -74,6 +75,8 @@ void guest_copy(const struct guest *guest, unsigned scene, uint8_t *image) {
       .image_sectors = (uint32_t)(guest_size(guest) / 512),
       .entry = (uint32_t)((const uint8_t *)demo_main - __start_guest_demo),
       .scene = scene,
+      .width = width,
+      .height = height,
   };
   memcpy(image + DEMO_HEADER, &header, sizeof header);
 }

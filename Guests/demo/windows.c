@@ -54,7 +54,7 @@ struct window *open_window(int x, int y, int width, int height, const char *titl
   made->all = new_surface(width, height + TITLE);
   made->body.pixels = made->all.pixels + TITLE * width;
   made->body.width = width, made->body.height = height;
-  made->x = x, made->y = y, made->title = title, made->accent = accent, made->back = COLOR_BACK;
+  made->x = x, made->y = most(y, TOP_BAR + 8), made->title = title, made->accent = accent, made->back = COLOR_BACK;
   made->key = NULL, made->point = NULL;
   fill(made->body, box(0, 0, width, height), made->back);
   struct window *before = front();

@@ -17,7 +17,9 @@ size_t guest_count(void);
 const struct guest *guest_find(const char *name);
 // Bytes that guest_copy() writes, a multiple of 512.
 size_t guest_size(const struct guest *guest);
-// The floppy's first bytes. `scene` counts as guest_scene() does, 0 where there are none.
-void guest_copy(const struct guest *guest, unsigned scene, uint8_t *image);
+// The floppy's first bytes. `scene` counts as guest_scene() does, 0 where there are none; guests with
+// scenes take a size of the screen, 0 and 0 where they choose.
+void guest_copy(const struct guest *guest, unsigned scene, unsigned width, unsigned height,
+                uint8_t *image);
 // The name of what a guest can begin with; NULL beyond the last one.
 const char *guest_scene(const struct guest *guest, unsigned index);

@@ -116,3 +116,16 @@ def test_a_scene_that_is_not_there_is_named(porthole):
     assert "no scene" in porthole.refused("demo", "--scene", "party", "--vnc", "none")
     assert "--guest" in porthole.refused("demo", "--guest", "echo", status=64)
     assert "16M" in porthole.refused("demo", "--memory", "8M", status=64)
+
+
+def test_the_screen_has_the_size_that_was_asked_for(desktops, folder):
+    for size in ((800, 600), (1920, 1080)):
+        desktop = desktops("--guest", "demo:still@{}x{}".format(*size))
+        until(lambda: desktop.picture().size == size, 10, f"{size}")
+        until(lambda: desktop.picture().getpixel((10, size[1] - 1)) != (0, 0, 0), 5, "its wallpaper")
+        desktop.kill()
+
+
+def test_a_size_that_no_screen_has_is_named(porthole):
+    assert "9x9" in porthole.refused("demo", "--resolution", "9x9", "--vnc", "none")
+    assert "1280x800" in porthole.refused("run", "--guest", "echo@1280x800", "--vnc", "none")

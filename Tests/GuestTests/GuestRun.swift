@@ -60,7 +60,7 @@ final class GuestRun: @unchecked Sendable {
     var configuration = MachineConfiguration()
     configuration.memoryBytes = 16 << 20
     configuration.builtInFloppy = [UInt8](unsafeUninitializedCapacity: guest_size(guest)) {
-      guest_copy(guest, scene, $0.baseAddress)
+      guest_copy(guest, scene, 0, 0, $0.baseAddress)
       $1 = guest_size(guest)
     }
     configuration.serial = .file(folder + "/serial")

@@ -19,21 +19,29 @@ struct DemoCommand: ParsableCommand {
       """)
   var scene = "desktop"
 
+  @Option(
+    name: .long,
+    help: """
+      The size of its screen, as 1280x800, where the firmware has such a mode; otherwise what the \
+      monitor likes best. More than 1024x768 needs 32M of memory.
+      """)
+  var resolution: String?
+
   @OptionGroup var options: RunCommand
 
-  /// Bytes that its windows need at 1024x768.
-  private static let leastMemory = 16 << 20
+  /// Bytes that its pictures and windows need.
+  private var leastMemory: Int { resolution == nil ? 16 << 20 : 32 << 20 }
 
   /// The `porthole run` that it is.
   func command() throws -> RunCommand {
     guard options.guest == nil else {
       throw ValidationError("porthole demo is a guest; give --guest to porthole run")
     }
-    guard options.memory.map({ $0 >= Self.leastMemory }) ?? true else {
-      throw ValidationError("the demo desktop needs 16M of memory")
+    guard options.memory.map({ $0 >= leastMemory }) ?? true else {
+      throw ValidationError("the demo desktop needs \(leastMemory >> 20)M of memory")
     }
     var command = options
-    command.guest = "demo:\(scene)"
+    command.guest = "demo:\(scene)" + (resolution.map { "@\($0)" } ?? "")
     try command.validate()
     return command
   }
