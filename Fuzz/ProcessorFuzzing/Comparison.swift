@@ -47,6 +47,7 @@ package final class Comparison {
   package func difference(_ test: RandomCase) -> String? {
     var mine = test.registers
     machine.image.copyBytes(from: test.vectors)
+    machine.translates = test.isTranslated
     let outcome = machine.run(test.code, &mine, test.flags)
     var vectors = test.vectors
     let native = runNatively(test, &vectors)

@@ -34,6 +34,7 @@ package final class HostileMachine {
     let seed = input.loadUnaligned(fromByteOffset: 19, as: UInt64.self)
     clear()
     processor.reset()
+    processor.translationThreshold = seed & 1 == 0 ? 0 : nil
     let mode = Int(input[0]) % Self.modes
     makeTables(isLong: mode >= 8)
     if seed != 0 {

@@ -36,6 +36,12 @@ package final class LongModeMachine {
     space.write(Self.codeAt, bytes: [UInt8](repeating: 0xCC, count: 4096))
   }
 
+  /// Whether code is translated at once, or never.
+  package var translates: Bool {
+    get { processor.translationThreshold != nil }
+    set { processor.translationThreshold = newValue ? 0 : nil }
+  }
+
   /// The arena's bytes.
   package var arena: UnsafeMutableRawBufferPointer {
     let start = ram.base + Int(Self.arenaAt)

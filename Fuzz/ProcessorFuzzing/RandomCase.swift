@@ -7,6 +7,8 @@ package struct RandomCase: CustomStringConvertible {
   package var flags: UInt64 = 2
   /// Flags whose value after the code nobody knows.
   package var undefined: UInt64 = 0
+  /// Whether the software processor translates the code; else it interprets it.
+  package var isTranslated = false
   /// The FXSAVE image that the case begins with; empty: it has nothing to do with that.
   package var vectors: [UInt8] = []
 
@@ -24,6 +26,7 @@ package struct RandomCase: CustomStringConvertible {
     registers[4] = Self.stackTop + dice.below(16) * 8
     flags = dice.next() & Shape.arithmetic | 2
     if dice.once(in: 4) { flags |= 0x400 }
+    isTranslated = dice.once(in: 2)
     if dice.once(in: 4) {
       vectors = Self.vectors(&dice)
       append(dice.pick(Shape.floating, or: Shape.all[0]), &dice)
@@ -31,7 +34,7 @@ package struct RandomCase: CustomStringConvertible {
         append(dice.pick(Shape.floatingChained, or: Shape.all[0]), &dice)
       }
     } else if dice.once(in: 3) {
-      for _ in 0...dice.below(4) { append(dice.pick(Shape.chained, or: Shape.all[0]), &dice) }
+      for _ in 0...dice.below(8) { append(dice.pick(Shape.chained, or: Shape.all[0]), &dice) }
     } else {
       append(dice.pick(Shape.all, or: Shape.all[0]), &dice)
     }

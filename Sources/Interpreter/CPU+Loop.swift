@@ -269,9 +269,10 @@ extension CPU {
     let cache = environment.blocks
     let key = inside | decodeMode << 12
     if let block = cache.find(code, key), isInsideCode(rip, block.pointee.length) { return block }
-    if cache.isFull || environment.stubs.isFull {
+    if cache.isFull || environment.stubs.isFull || environment.translated.isFull {
       cache.clear()
       environment.stubs.clear()
+      environment.translated.clear()
       newGeneration()
     }
     let generation = code.pointee.generation.load(ordering: .sequentiallyConsistent)
@@ -294,6 +295,7 @@ extension CPU {
     guard memcmp(copy, base + Int(inside), decoder.position) == 0 else {
       return decodeScratch(rip, linear, limit)
     }
+    environment.translated.watch(ops, count: count)
     let length = UInt64(decoder.position)
     return cache.add(
       Block(
@@ -310,6 +312,7 @@ extension CPU {
     if environment.stubs.isFull {
       cache.clear()
       environment.stubs.clear()
+      environment.translated.clear()
       newGeneration()
     }
     let bytes = (raw + Layout.bounce + 512).assumingMemoryBound(to: UInt8.self)

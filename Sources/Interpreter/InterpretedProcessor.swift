@@ -275,6 +275,13 @@ public final class InterpretedProcessor: Processor, @unchecked Sendable {
     }
   }
 
+  /// How often code is run before it is translated to the host's, at most 65,535; nil for never. For
+  /// code that is met from now on.
+  public var translationThreshold: UInt16? {
+    get { environment.translated.threshold }
+    set { environment.translated.threshold = newValue }
+  }
+
   /// How often the user engine was entered.
   var userEntries: UInt64 { environment.userEngine?.entries ?? 0 }
 

@@ -60,6 +60,12 @@ struct Op {
     }
   }
 
+  /// Free in an operation that has a handler which goes on by itself and is no jump.
+  var spare: UInt {
+    @inline(__always) get { other }
+    @inline(__always) set { other = newValue }
+  }
+
   /// What executes a jump, which keeps the block that it led to.
   var jump: Threaded {
     get { go }

@@ -67,6 +67,7 @@ final class Rig {
     }
     processor.sleepsWhenHalted = false
     processor.triesUserCode = trials
+    processor.translationThreshold = 0
   }
 
   /// Real mode at 0:7C00.
