@@ -4,6 +4,7 @@ struct Meaning {
   enum Kind {
     case arithmetic, move, moveImmediate, increment, decrement, not, negate, shift, loadAddress
     case zeroExtend, signExtend, conditionalMove, set, multiply, multiplyImmediate, push, pop
+    case jump
   }
 
   let kind: Kind
@@ -43,11 +44,28 @@ struct Meaning {
     }
     for condition in UInt8(0)..<16 {
       add(Handlers.setRegister(condition), Meaning(kind: .set, size: 0, detail: condition))
+      add(Handlers.jcc(condition), Meaning(kind: .jump, detail: condition))
+      addFused(condition, add)
     }
     add(Handlers.pushRegister(3), Meaning(kind: .push, form: .memoryRegister))
     add(Handlers.popRegister(3), Meaning(kind: .pop, form: .registerMemory))
     return table
   }()
+
+  /// Comparisons that do the jump behind them as well, which is an operation of its own here.
+  private static func addFused(_ condition: UInt8, _ add: (Threaded?, Meaning) -> Void) {
+    let kinds: [(Fusible, Form, UInt8)] = [
+      (.compareRegisters, .registers, 7), (.compareImmediate, .registerImmediate, 7),
+      (.testRegisters, .registers, 8), (.testImmediate, .registerImmediate, 8),
+    ]
+    for (kind, form, operation) in kinds {
+      for size in UInt8(0)..<4 {
+        add(
+          Handlers.fused(kind.rawValue, size, condition),
+          Meaning(kind: .arithmetic, form: form, size: size, detail: operation))
+      }
+    }
+  }
 
   private static func addMoves(_ size: UInt8, _ add: (Threaded?, Meaning) -> Void) {
     add(

@@ -28,7 +28,9 @@ final class TranslatedCode {
   /// Has the `count` operations of a new block counted.
   func watch(_ ops: OpRef, count: Int) {
     guard let threshold else { return }
-    for index in 0..<count where Meaning.of(ops + index) != nil {
+    // A jump has no room for the count.
+    for index in 0..<count {
+      guard let meaning = Meaning.of(ops + index), meaning.kind != .jump else { continue }
       (ops + index).pointee.startCounting(threshold)
       return
     }

@@ -26,6 +26,9 @@ struct Translator {
     let jump: Int
     let number: Int
     let changed: UInt32
+    let handler: Threaded
+    /// The flags are in the host's.
+    let hasFlags: Bool
   }
 
   /// The code for as many operations from `ops` on as can be translated, and how many those are; nil
@@ -74,6 +77,7 @@ struct Translator {
     case .shift where o.pointee.flags & Op.countInCL != 0: return nil
     case .arithmetic where meaning.usesMemory && [2, 3].contains(meaning.detail): return nil
     case .push, .pop: offsets = [32, o.pointee.reg]
+    case .jump: break
     case .increment, .decrement, .not, .negate, .shift, .set: offsets.append(o.pointee.rm)
     case .moveImmediate:
       if !meaning.usesMemory { offsets.append(o.pointee.rm) }
@@ -107,8 +111,9 @@ struct Translator {
     code.emit(0xFF, 0x26)  // jmp [rsi]
     for exit in exits {
       code.land(exit.jump)
+      if exit.hasFlags { emitFlagStore() }
       leave(exit.changed, to: exit.number)
-      code.load(HostRegister.rax, 3, UInt64(Meaning.key(ops[exit.number].go)))
+      code.load(HostRegister.rax, 3, UInt64(Meaning.key(exit.handler)))
       code.emit(0xFF, 0xE0)  // jmp rax
     }
   }
@@ -157,12 +162,15 @@ struct Translator {
 
   // MARK: Flags
 
-  /// seto al; lahf; mov [flags], ax
   private mutating func storeFlags() {
-    guard !flagsInMemory else { return }
+    if !flagsInMemory { emitFlagStore() }
+    flagsInMemory = true
+  }
+
+  /// seto al; lahf; mov [flags], ax
+  private mutating func emitFlagStore() {
     code.emit(0x0F, 0x90, 0xC0, 0x9F)
     code.memory(0x89, 1, HostRegister.rax, HostRegister.rdi, Int32(Layout.flags))
-    flagsInMemory = true
   }
 
   /// mov ax, [flags]; add al, 127; sahf
@@ -238,8 +246,12 @@ struct Translator {
     code.registers(0x03, 3, HostRegister.rcx, HostRegister.rax)
   }
 
-  private mutating func exit(on condition: UInt8) {
-    exits.append(Exit(jump: code.jump(on: condition), number: number, changed: changed))
+  /// Leaves the run on `condition`, for the operation's own handler or another.
+  private mutating func exit(on condition: UInt8, for handler: Threaded? = nil) {
+    exits.append(
+      Exit(
+        jump: code.jump(on: condition), number: number, changed: changed,
+        handler: handler ?? ops[number].go, hasFlags: !flagsInMemory))
   }
 
   // MARK: Operations
@@ -281,6 +293,9 @@ struct Translator {
       code.emit(o.pointee.imm, bytes: size == 1 ? 2 : 4)
       wroteFlags()
     case .push, .pop: emitStack(o, isPush: meaning.kind == .push)
+    case .jump:
+      loadFlags()
+      exit(on: meaning.detail, for: Handlers.jump)
     }
   }
 
