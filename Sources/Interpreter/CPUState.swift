@@ -164,7 +164,7 @@ final class Environment {
   let timestampCounter = GuestTimestampCounter()
   let blocks = BlockCache()
   let stubs = StubPool()
-  let translated = TranslatedCode()
+  var translated = TranslatedCode()
   /// There are other processors, for one of which this one may be spinning.
   var hasSiblings = false
   /// What runs 64-bit user code; nil: the interpreter.

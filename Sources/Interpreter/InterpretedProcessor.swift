@@ -18,7 +18,7 @@ public final class InterpretedProcessor: Processor, @unchecked Sendable {
   // vCPU's thread. `memory` lives from init to deinit and all of `cpu` lies in it.
   private let storage: UnsafeMutableRawPointer
   let cpu: CPU
-  private let environment: Environment
+  let environment: Environment
   private let attention = AttentionWord()
   /// The processor sleeps or is in the user engine: only a signal makes it look up.
   private let isOutside = Atomic<Bool>(false)

@@ -9,19 +9,22 @@ import CInterpreter
 /// The pool is of fixed size; when it is full, it is emptied together with the decoded blocks.
 final class TranslatedCode {
   // SAFETY: `code` has `size` bytes from the first translation to deinit; `used` stays below.
-  private static let size = 8 << 20
+  private let size: Int
   /// More than the runs of one block need.
   private static let reserve = 64 << 10
   private var code: UnsafeMutableRawPointer?
-  private var used = 0
+  private(set) var used = 0
   /// How often a block is run before it is translated, at most 65,535; nil for never.
   var threshold: UInt16? = 200
 
+  /// - Parameter size: bytes of the pool, of which memory is used as it fills.
+  init(size: Int = 8 << 20) { self.size = size }
+
   deinit {
-    if let code { ci_free_code(code, Self.size) }
+    if let code { ci_free_code(code, size) }
   }
 
-  var isFull: Bool { used + Self.reserve > Self.size }
+  var isFull: Bool { used + Self.reserve > size }
 
   func clear() { used = 0 }
 
@@ -51,8 +54,8 @@ final class TranslatedCode {
   }
 
   private func keep(_ bytes: [UInt8]) -> UnsafeMutableRawPointer? {
-    if code == nil { code = ci_make_code(Self.size) }
-    guard let code, used + bytes.count <= Self.size else { return nil }
+    if code == nil { code = ci_make_code(size) }
+    guard let code, used + bytes.count <= size else { return nil }
     let place = code + used
     UnsafeMutableRawBufferPointer(start: place, count: bytes.count).copyBytes(from: bytes)
     used += (bytes.count + 15) & ~15
