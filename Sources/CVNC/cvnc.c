@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <zlib.h>
 
 static pthread_once_t prepared = PTHREAD_ONCE_INIT;
 static rfbScreenInfo template_screen;
@@ -303,6 +304,20 @@ bool cvnc_write(struct cvnc_viewer *viewer, const uint8_t *bytes, size_t count) 
   bool written = rfbWriteExact(client, (const char *)bytes, (int)count) > 0;
   UNLOCK(client->sendMutex);
   return written;
+}
+
+size_t cvnc_inflate(const uint8_t *packed, size_t count, uint8_t *bytes, size_t capacity) {
+  z_stream stream = {
+      .next_in = (Bytef *)packed,
+      .avail_in = (uInt)count,
+      .next_out = bytes,
+      .avail_out = (uInt)capacity,
+  };
+  if (inflateInit(&stream) != Z_OK) return 0;
+  inflate(&stream, Z_SYNC_FLUSH);
+  size_t made = capacity - stream.avail_out;
+  inflateEnd(&stream);
+  return made;
 }
 
 int cvnc_event(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }

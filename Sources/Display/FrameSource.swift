@@ -52,6 +52,12 @@ public protocol ViewerInput: AnyObject, Sendable {
   /// n - 1.
   func pointer(viewer: UInt64, x: Int, y: Int, buttons: UInt16, frame: FrameSize)
 
+  /// The viewer copied `text` (RFC 6143, 7.5.6, and the extended clipboard).
+  func copied(viewer: UInt64, text: String)
+
+  /// The viewer copied a text of so many bytes that nobody read it.
+  func copiedTooMuch(viewer: UInt64, bytes: Int)
+
   /// The viewer left; whatever it held down is up again.
   func viewerGone(_ viewer: UInt64)
 }

@@ -18,6 +18,8 @@ struct HeldKeys: Sendable {
     var isCharacter: Bool
     /// Whether the viewer named the key by its place.
     var isPlace = false
+    /// Whether the key is up for the guest, since it was part of a command to the desktop itself.
+    var isSpent = false
     /// The level keys that the viewer held when it pressed the key.
     var levelKeys: [PhysicalKey]
   }
@@ -33,7 +35,7 @@ struct HeldKeys: Sendable {
 
   /// The layout that the guest believes in.
   let layout: KeyboardLayout
-  private(set) var holds: [Hold] = []
+  var holds: [Hold] = []
   /// The level keys that are down as the guest sees them.
   private var visibleLevel: [PhysicalKey] = []
   /// The key for which ``visibleLevel`` is not what the viewers hold.
@@ -111,6 +113,9 @@ struct HeldKeys: Sendable {
     if holds.contains(where: { $0.viewer == viewer && $0.key == key && $0.isPlace }) {
       return repeatStroke(key)
     }
+    if holds.contains(where: { $0.viewer == viewer && $0.isPlace && $0.nominal == key }) {
+      return []
+    }
     guard holds.count(where: { $0.viewer == viewer }) < Self.holdsPerViewer else { return [] }
     add(
       Hold(
@@ -121,7 +126,9 @@ struct HeldKeys: Sendable {
 
   /// `viewer` releases a key that it pressed by its place, or else by what it types.
   mutating func release(viewer: UInt64, key: PhysicalKey, keysym: UInt32) -> [KeyStroke] {
-    let index = holds.lastIndex { $0.viewer == viewer && $0.key == key && $0.isPlace }
+    let index = holds.lastIndex {
+      $0.viewer == viewer && $0.isPlace && ($0.key == key || $0.nominal == key)
+    }
     guard let index else { return release(viewer: viewer, keysym: keysym) }
     return remove([holds.remove(at: index)])
   }
@@ -130,7 +137,9 @@ struct HeldKeys: Sendable {
 
   private mutating func add(_ hold: Hold) { holds.append(hold) }
 
-  private func isHeld(_ key: PhysicalKey) -> Bool { holds.contains { $0.key == key } }
+  private func isHeld(_ key: PhysicalKey) -> Bool {
+    holds.contains { $0.key == key && !$0.isSpent }
+  }
 
   /// Strokes for holds that ended already.
   private mutating func remove(_ gone: [Hold]) -> [KeyStroke] {
@@ -174,7 +183,7 @@ struct HeldKeys: Sendable {
   // MARK: Level
 
   /// The level keys that somebody holds.
-  private var heldLevel: [PhysicalKey] { Self.levelKeys.filter(isHeld) }
+  var heldLevel: [PhysicalKey] { Self.levelKeys.filter(isHeld) }
 
   private func heldLevelKeys(of viewer: UInt64) -> [PhysicalKey] {
     Self.levelKeys.filter { key in holds.contains { $0.viewer == viewer && $0.key == key } }
@@ -236,7 +245,7 @@ struct HeldKeys: Sendable {
     }
   }
 
-  private mutating func changeLevel(
+  mutating func changeLevel(
     to wanted: [PhysicalKey], owner: PhysicalKey?
   ) -> [KeyStroke] {
     var strokes: [KeyStroke] = []

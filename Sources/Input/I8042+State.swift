@@ -66,6 +66,7 @@ extension I8042 {
     var nextByte: UInt64 = 0
     var keyboard = PS2Keyboard()
     var mouse = PS2Mouse()
+    var vmware = VMwarePointer()
 
     var commandByte: UInt8 { memory.first ?? 0 }
 
@@ -225,6 +226,7 @@ extension I8042.State {
     if ![PS2Mouse.standard, PS2Mouse.intelliMouse, PS2Mouse.explorer].contains(mouse.identity) {
       return "mouse type \(mouse.identity) does not exist"
     }
+    if let problem = vmware.problem { return problem }
     if !(10...200).contains(mouse.sampleRate) || mouse.resolution > 3 {
       return "the mouse has no such setting"
     }

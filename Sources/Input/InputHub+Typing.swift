@@ -47,6 +47,8 @@ public enum TypeError: Error, CustomStringConvertible, Sendable, Equatable {
   case notRead(typed: Int, count: Int)
   /// The guest reads its keyboard, but its own buffer stays full.
   case bufferFull(typed: Int, count: Int)
+  /// Somebody ended it.
+  case ended(typed: Int, count: Int)
 
   public var description: String {
     switch self {
@@ -63,6 +65,8 @@ public enum TypeError: Error, CustomStringConvertible, Sendable, Equatable {
     case .bufferFull(let typed, let count):
       "the guest does not take keys out of its keyboard buffer "
         + "(\(typed) of \(count) keys went through)"
+    case .ended(let typed, let count):
+      "typing was ended (\(typed) of \(count) keys went through)"
     }
   }
 
@@ -77,20 +81,24 @@ public enum TypeError: Error, CustomStringConvertible, Sendable, Equatable {
 }
 
 extension InputHub {
-  /// The viewer that typing is.
-  private static let typist = UInt64.max
+  /// The viewer that typing and clicking from outside is.
+  static let typist = UInt64.max
 
   /// Types `text` on the guest's keyboard and returns when the guest has read all of it.
   ///
   /// Line ends are Enter (CR LF is one), tabs Tab, U+0008 Backspace and U+001B Escape. Blocks; one
   /// text is typed at a time.
   /// - Throws: ``TypeError``; where a character has no key, before anything is typed.
-  public func type(_ text: String) throws(TypeError) {
+  public func type(_ text: String) throws(TypeError) { try type(text, endedBy: { false }) }
+
+  /// The same, as long as `isEnded` does not say that somebody ended it.
+  func type(_ text: String, endedBy isEnded: () -> Bool) throws(TypeError) {
     let taps = try taps(for: text)
     noteActivity()
     try typing.withLock { (_: inout Void) throws(TypeError) in
       var burst = Burst()
       for (index, tap) in taps.enumerated() {
+        if isEnded() { throw .ended(typed: index, count: taps.count) }
         try waitForTurn(&burst, done: index, count: taps.count)
         whenLetIn { state in
           controller.strokes(state.keys.tap(tap, leds: controller.keyboardLEDs))
@@ -176,9 +184,12 @@ extension InputHub {
       if controller.unreadKeys == 0 { return }
       let deadline = Monitor.monotonic() &+ pace.patience
       let progress = monitor.withLock {
-        while bytesRead == seen && monitor.wait(until: deadline) {}
+        while bytesRead == seen && !isStopping.load(ordering: .acquiring)
+          && monitor.wait(until: deadline)
+        {}
         return bytesRead != seen
       }
+      if isStopping.load(ordering: .acquiring) { throw .ended(typed: done, count: count) }
       if !progress { throw .notRead(typed: max(0, done - 1), count: count) }
     }
   }
@@ -187,6 +198,7 @@ extension InputHub {
   private func waitFor(_ failure: TypeError, _ condition: () -> Bool) throws(TypeError) {
     let deadline = Monitor.monotonic() &+ pace.patience
     while !condition() {
+      if isStopping.load(ordering: .acquiring) { throw failure }
       let now = Monitor.monotonic()
       if now >= deadline { throw failure }
       rest(until: now &+ 1_000_000)

@@ -15,11 +15,28 @@ public final class InputHub: @unchecked Sendable {
     var pointer = Pointer()
     var activity: (@Sendable () -> Void)?
     var canAcceptMore: (@Sendable () -> Bool?)?
-    /// Whether the tablet had the pointer last, and which buttons it or the mouse was told of.
-    var usesTablet = false
+    /// Which device had the pointer last, and which buttons it was told of.
+    var device = PointingDevice.mouse
     var buttons: MouseButtons = []
     /// Whether everything waits.
     var isHeld = false
+    var clipboard = Clipboard()
+    /// What a viewer presses to have its text typed, and who hears where that fails.
+    var pasteKey: Chord?
+    var report: (@Sendable (String) -> Void)?
+    /// The thread of the last paste by key, and whether it still types.
+    var paster: Thread?
+    var isPasting = false
+  }
+
+  /// What a guest may take the pointer from.
+  enum PointingDevice {
+    /// The PS/2 mouse: how far it moved.
+    case mouse
+    /// The USB tablet: where it is.
+    case tablet
+    /// The pointer beside the PS/2 mouse that is read through the backdoor port: where it is.
+    case vmware
   }
 
   let controller: I8042
@@ -31,6 +48,9 @@ public final class InputHub: @unchecked Sendable {
   /// One text is typed at a time.
   let typing = Mutex(())
   let monitor = Monitor()
+  /// The paste by key that is under way is to end; all typing is to end.
+  let isCancelled = Atomic<Bool>(false)
+  let isStopping = Atomic<Bool>(false)
   /// Bytes that the guest read from its keyboard. Guarded by `monitor`.
   var bytesRead: UInt64 = 0
   /// A copy of the state's flag, for those who sleep. Guarded by `monitor`.
@@ -92,10 +112,17 @@ public final class InputHub: @unchecked Sendable {
     noteActivity()
     whenLetIn { state in
       let leds = controller.keyboardLEDs
-      let strokes =
-        pressed
-        ? state.keys.press(viewer: viewer, keysym: keysym, leds: leds)
-        : state.keys.release(viewer: viewer, keysym: keysym)
+      var strokes: [KeyStroke]
+      if !pressed {
+        strokes = state.keys.release(viewer: viewer, keysym: keysym)
+      } else if let paste = takePasteKey(
+        viewer: viewer, key: KeyMap.entry(for: keysym, on: layout)?.key, keysym: keysym,
+        isPlace: false, &state)
+      {
+        strokes = paste
+      } else {
+        strokes = state.keys.press(viewer: viewer, keysym: keysym, leds: leds)
+      }
       if !strokes.isEmpty { controller.strokes(strokes) }
     }
   }
@@ -111,10 +138,16 @@ public final class InputHub: @unchecked Sendable {
     }
     noteActivity()
     whenLetIn { state in
-      let strokes =
-        pressed
-        ? state.keys.press(viewer: viewer, key: key, keysym: keysym)
-        : state.keys.release(viewer: viewer, key: key, keysym: keysym)
+      var strokes: [KeyStroke]
+      if !pressed {
+        strokes = state.keys.release(viewer: viewer, key: key, keysym: keysym)
+      } else if let paste = takePasteKey(
+        viewer: viewer, key: key, keysym: keysym, isPlace: true, &state)
+      {
+        strokes = paste
+      } else {
+        strokes = state.keys.press(viewer: viewer, key: key, keysym: keysym)
+      }
       if !strokes.isEmpty { controller.strokes(strokes) }
     }
   }
@@ -140,6 +173,18 @@ public final class InputHub: @unchecked Sendable {
     }
   }
 
+  /// Moves the pointer to a pixel of a frame and clicks there, `times` times, as one viewer more would.
+  public func click(
+    _ button: PointerButton?, times: Int, x: Int, y: Int, width: Int, height: Int
+  ) {
+    let mask = button?.mask ?? 0
+    var masks: [UInt16] = [0]
+    if button != nil { for _ in 0..<times { masks += [mask, 0] } }
+    for buttons in masks {
+      pointer(viewer: Self.typist, x: x, y: y, buttons: buttons, width: width, height: height)
+    }
+  }
+
   /// The viewer left: what it held and no other viewer holds goes up.
   public func viewerGone(_ viewer: UInt64) {
     whenLetIn { state in
@@ -154,10 +199,10 @@ public final class InputHub: @unchecked Sendable {
   public func releaseEverything() {
     state.withLock { state in
       state.keys = HeldKeys(layout: layout, ignored: state.keys.ignored)
+      if !state.buttons.isEmpty { letGo(of: state.device, state) }
       state.pointer = Pointer()
       state.buttons = []
       controller.releaseAll()
-      tablet?.releaseButtons()
     }
   }
 
@@ -195,32 +240,49 @@ public final class InputHub: @unchecked Sendable {
         body(&state)
         return true
       }
-      if isDone { return }
-      monitor.withLock { while isHeld { monitor.wait() } }
+      if isDone || isStopping.load(ordering: .acquiring) { return }
+      monitor.withLock {
+        while isHeld && !isStopping.load(ordering: .acquiring) { monitor.wait() }
+      }
     }
   }
 
   /// Moves whichever device the guest uses at the moment; one that it leaves lets go of its buttons.
   private func move(_ motion: Pointer.Motion, _ state: inout State) {
-    let usesTablet = tablet?.isInUse ?? false
-    if usesTablet != state.usesTablet, !state.buttons.isEmpty {
-      if usesTablet {
-        controller.moveMouse(right: 0, down: 0, wheel: 0, buttons: [])
-      } else {
-        tablet?.releaseButtons()
-      }
-    }
+    let device = self.device
+    if device != state.device, !state.buttons.isEmpty { letGo(of: state.device, state) }
     let isPress = motion.buttons != state.buttons
-    state.usesTablet = usesTablet
+    state.device = device
     state.buttons = motion.buttons
-    if let tablet, usesTablet, let position = motion.position {
-      return tablet.point(
+    switch device {
+    case .tablet:
+      guard let position = motion.position else { return }
+      tablet?.point(
         x: position.x * USBTablet.range / max(1, position.width - 1),
         y: position.y * USBTablet.range / max(1, position.height - 1),
         wheel: motion.wheel, pan: motion.pan, buttons: motion.buttons)
+    case .vmware: controller.moveVMwarePointer(motion)
+    case .mouse:
+      guard motion.right != 0 || motion.down != 0 || motion.wheel != 0 || isPress else { return }
+      controller.moveMouse(
+        right: motion.right, down: motion.down, wheel: motion.wheel, buttons: motion.buttons)
     }
-    guard motion.right != 0 || motion.down != 0 || motion.wheel != 0 || isPress else { return }
-    controller.moveMouse(
-      right: motion.right, down: motion.down, wheel: motion.wheel, buttons: motion.buttons)
+  }
+
+  /// The best device that the guest listens to. That somebody reads the tablet is known; drivers turn
+  /// VMware's pointer on without anybody reading it, and it has neither side buttons nor a second
+  /// wheel.
+  private var device: PointingDevice {
+    if tablet?.isInUse ?? false { return .tablet }
+    return controller.vmwarePointerIsOn ? .vmware : .mouse
+  }
+
+  /// Releases the buttons of a device, where the pointer is.
+  private func letGo(of device: PointingDevice, _ state: State) {
+    switch device {
+    case .mouse: controller.moveMouse(right: 0, down: 0, wheel: 0, buttons: [])
+    case .tablet: tablet?.releaseButtons()
+    case .vmware: controller.moveVMwarePointer(Pointer.Motion(position: state.pointer.last))
+    }
   }
 }

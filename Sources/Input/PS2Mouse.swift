@@ -102,6 +102,12 @@ struct PS2Mouse: Codable, Equatable, Sendable {
     }
   }
 
+  /// Has a report that says nothing new made, unless one is on its way: its interrupt is the message.
+  mutating func nudge() {
+    guard reporting, pending.isEmpty, packet.isEmpty else { return }
+    pending.append(Event(buttons: buttons))
+  }
+
   private mutating func collect(x: Int, y: Int, z: Int) {
     let needsEntry = pending.last?.isButtonChange ?? true
     if needsEntry && pending.count < Self.pendingLimit { pending.append(Event(buttons: buttons)) }

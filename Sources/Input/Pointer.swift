@@ -36,7 +36,8 @@ struct Pointer: Sendable, Equatable {
   private static let wheelLeft: UInt16 = 1 << 5
   private static let wheelRight: UInt16 = 1 << 6
 
-  private var last: Position?
+  /// Where the pointer is.
+  private(set) var last: Position?
   private var buttons: [UInt64: UInt16] = [:]
 
   /// `viewer`'s pointer is at `position` with `mask` of RFB's buttons held.
@@ -79,5 +80,30 @@ struct Pointer: Sendable, Equatable {
     if mask & 1 << 7 != 0 { result.insert(.fourth) }
     if mask & 1 << 8 != 0 { result.insert(.fifth) }
     return result
+  }
+}
+
+/// A button of RFB's mask, by the name that people give it.
+public enum PointerButton: String, CaseIterable, Sendable {
+  case left, middle, right
+  case wheelUp = "wheel-up"
+  case wheelDown = "wheel-down"
+  case wheelLeft = "wheel-left"
+  case wheelRight = "wheel-right"
+  case back, forward
+
+  /// The button's bit.
+  public var mask: UInt16 {
+    switch self {
+    case .left: 1
+    case .middle: 1 << 1
+    case .right: 1 << 2
+    case .wheelUp: 1 << 3
+    case .wheelDown: 1 << 4
+    case .wheelLeft: 1 << 5
+    case .wheelRight: 1 << 6
+    case .back: 1 << 7
+    case .forward: 1 << 8
+    }
   }
 }

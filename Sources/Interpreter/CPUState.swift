@@ -3,7 +3,7 @@ import Synchronization
 
 /// Why the loop ends.
 enum Leave: UInt8 {
-  case none, halted, firmwareTrap, shutdown, kicked, window, initialize, user, failed
+  case none, halted, firmwareTrap, backdoor, shutdown, kicked, window, initialize, user, failed
 }
 
 /// Everything of a processor but registers, flags and segments.

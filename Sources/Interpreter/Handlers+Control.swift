@@ -130,6 +130,11 @@ extension Handlers {
     let port = o.pointee.aux == 1 ? UInt16(truncatingIfNeeded: o.pointee.imm) : cpu.get(16)
     let width = AccessWidth(rawValue: 1 << o.pointee.size) ?? .byte
     guard cpu.mayUsePort(port, width.bytes) else { return Next.fault }
+    if port == VMwareBackdoor.port && width == .dword {
+      cpu.notePort(port, width.bytes)
+      cpu.s.pointee.leave = .backdoor
+      return Next.leave
+    }
     cpu.set(0, size: o.pointee.size, UInt64(cpu.environment.ports.read(port, width: width)))
     cpu.notePort(port, width.bytes)
     return Next.leave

@@ -36,6 +36,18 @@ extension InterpretedProcessor {
     isHalted = false
   }
 
+  /// The IN is over already.
+  public func finishInput(_ registers: Registers) {
+    var after = self.registers()
+    after.rax = registers.rax
+    after.rbx = registers.rbx
+    after.rcx = registers.rcx
+    after.rdx = registers.rdx
+    after.rsi = registers.rsi
+    after.rdi = registers.rdi
+    setRegisters(after)
+  }
+
   public func systemRegisters() -> SystemRegisters {
     var r = SystemRegisters()
     r.es = read(.es)

@@ -73,6 +73,7 @@ public final class InterpretedProcessor: Processor, @unchecked Sendable {
       case .kicked, .none, .user: return .kicked
       case .window: return .interruptWindow
       case .firmwareTrap: return .firmwareTrap
+      case .backdoor: return .backdoor
       case .shutdown: return .shutdown
       case .initialize:
         _ = takesInit()
@@ -294,6 +295,7 @@ public final class InterpretedProcessor: Processor, @unchecked Sendable {
     case .kicked, .none, .initialize, .user, .failed: return .kicked
     case .window: return .interruptWindow
     case .firmwareTrap: return .firmwareTrap
+    case .backdoor: return .backdoor
     case .shutdown: return .shutdown
     case .halted: return .halted
     }

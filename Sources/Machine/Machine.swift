@@ -43,6 +43,7 @@ public final class Machine: @unchecked Sendable {
     let server = vncServer
     parts.input.activity { [weak server] in server?.noteInput() }
     parts.input.lights { [weak server] in server?.setKeyboardLights($0.rawValue) }
+    parts.input.pasteKey(configuration.pasteKey) { log($0) }
     let gauge = KeyboardBufferGauge(space: parts.space)
     parts.input.acceptance { gauge.hasRoom }
     for index in 0..<configuration.processors {
@@ -161,6 +162,7 @@ public final class Machine: @unchecked Sendable {
   private func endThreads() {
     parts.control.gate.stop()
     parts.control.kickAll()
+    parts.input.stop()
     for processor in processors { processor.join() }
     parts.clock.stop()
     vncServer?.stop()
@@ -193,6 +195,18 @@ extension Machine: VirtualCPUOwner {
     }
     processor.setRegisters(registers)
     if call.systemChanged { processor.setSystemRegisters(call.system) }
+  }
+
+  public func serveBackdoor(_ processor: any Processor) {
+    var registers = processor.registers()
+    if UInt32(truncatingIfNeeded: registers.rax) == VMwareBackdoor.magic {
+      var call = VMwareCall(registers)
+      parts.keyboard.serve(&call)
+      call.write(to: &registers)
+    } else {
+      registers.rax = UInt64(parts.ports.read(VMwareBackdoor.port, width: .dword))
+    }
+    processor.finishInput(registers)
   }
 
   public func endOfInterrupt(vector: UInt8) { parts.interrupts.endOfInterrupt(vector) }
@@ -230,5 +244,33 @@ private final class ViewerInputBridge: ViewerInput {
       viewer: viewer, x: x, y: y, buttons: buttons, width: frame.width, height: frame.height)
   }
 
+  func copied(viewer: UInt64, text: String) { hub.viewerCopied(viewer, text) }
+
+  func copiedTooMuch(viewer: UInt64, bytes: Int) { hub.viewerCopiedTooMuch(viewer, bytes: bytes) }
+
   func viewerGone(_ viewer: UInt64) { hub.viewerGone(viewer) }
+}
+
+extension VMwareCall {
+  /// The registers' lower halves.
+  fileprivate init(_ registers: Registers) {
+    self.init()
+    eax = UInt32(truncatingIfNeeded: registers.rax)
+    ebx = UInt32(truncatingIfNeeded: registers.rbx)
+    ecx = UInt32(truncatingIfNeeded: registers.rcx)
+    edx = UInt32(truncatingIfNeeded: registers.rdx)
+    esi = UInt32(truncatingIfNeeded: registers.rsi)
+    edi = UInt32(truncatingIfNeeded: registers.rdi)
+  }
+
+  /// Writes what changed; as everywhere, 32 bits clear those above.
+  fileprivate func write(to registers: inout Registers) {
+    let before = VMwareCall(registers)
+    registers.rax = UInt64(eax)
+    if ebx != before.ebx { registers.rbx = UInt64(ebx) }
+    if ecx != before.ecx { registers.rcx = UInt64(ecx) }
+    if edx != before.edx { registers.rdx = UInt64(edx) }
+    if esi != before.esi { registers.rsi = UInt64(esi) }
+    if edi != before.edi { registers.rdi = UInt64(edi) }
+  }
 }

@@ -92,7 +92,8 @@ struct MachineBuilder {
       devices: devices + firmware.devices,
       video: video,
       videoMemory: videoMemory, serial: serial.backend,
-      input: InputHub(keyboard, tablet: tablet, layout: configuration.keyboard), storage: storage,
+      keyboard: keyboard, input: InputHub(keyboard, tablet: tablet, layout: configuration.keyboard),
+      storage: storage,
       disk: disk, chipset: chipset,
       firmware: firmware, variables: flash?.variables, model: configuration.cpu)
   }

@@ -84,6 +84,8 @@ public struct MachineConfiguration: Sendable {
   public var vnc: VNCConfiguration?
   /// What the guest believes its keyboard types.
   public var keyboard: KeyboardLayout = .us
+  /// What viewers press to have the text that they copied typed; nil for nothing.
+  public var pasteKey: Chord?
   public var serial: SerialTarget = .none
   public var firmware: FirmwareKind = .builtin
   /// Where stock firmware that has variables keeps them; nil to forget them with the machine.

@@ -26,6 +26,7 @@ struct MachineParts: Sendable {
   let video: VideoAdapter
   let videoMemory: MemoryBlock
   let serial: SerialBackend
+  let keyboard: I8042
   let input: InputHub
   let storage: DiskControllers
   let disk: DiskBIOS

@@ -197,6 +197,25 @@ def log_has_no_complaints(serial):
     assert "ACPI: Interpreter enabled" in log and "smp: Brought up 1 node, 2 CPUs" in log
 
 
+def vmware_pointer_is_where_the_viewers_is(desktop, serial, device):
+    """While nobody reads the tablet."""
+    serial.command(f"(timeout 3 cat /dev/input/event{device} > /tmp/event{device} &); sleep 1")
+    width, height = desktop.picture().size
+    with RFB(desktop.host, desktop.port, desktop.password) as viewer:
+        for x, y, buttons in [(width // 3, height // 2, 0), (width - 1, 7, 0), (width - 1, 7, 1),
+                              (width - 1, 7, 0), (width - 1, 7, 1), (width - 1, 7, 0)]:
+            viewer.pointer(x, y, buttons)
+            time.sleep(0.05 if buttons else 0.1)
+    serial.command("sleep 2")
+    heard = events(serial, device)
+    assert [value for kind, code, value in heard if (kind, code) == (EV_ABS, 0)] == [
+        width // 3 * 65535 // (width - 1), 65535]
+    assert [value for kind, code, value in heard if (kind, code) == (EV_ABS, 1)] == [
+        height // 2 * 65535 // (height - 1), 7 * 65535 // (height - 1)]
+    assert [value for kind, code, value in heard if (kind, code) == (EV_KEY, BTN_LEFT)] == [
+        1, 0, 1, 0]
+
+
 @pytest.mark.without_kvm
 @pytest.mark.limit(300)
 def test_stock_kernel_has_the_pointer_where_the_viewer_has_it_and_hears_the_power_button(machine):
@@ -209,6 +228,7 @@ def test_stock_kernel_has_the_pointer_where_the_viewer_has_it_and_hears_the_powe
     def interrupts():
         return re.search(r"(?m)^.*xhci_hcd.*$", serial.command("cat /proc/interrupts")).group()
 
+    vmware_pointer_is_where_the_viewers_is(desktop, serial, number("VMMouse"))
     tablet = number("Porthole Tablet")
     assert "MSI" in interrupts()
     serial.command(f"(timeout 8 cat /dev/input/event{tablet} > /tmp/event{tablet} &); sleep 1")

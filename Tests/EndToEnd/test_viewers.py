@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import statistics
+import struct
 import subprocess
 import sys
 import time
@@ -196,6 +197,42 @@ def test_tigervnc_with_a_wrong_password_sees_nothing(demo, folder):
 def log(folder):
     with open(os.path.join(folder, "viewer.log"), errors="replace") as file:
         return file.read()
+
+
+# ---- The clipboard, and the pointer from outside ----
+
+
+def test_what_a_viewer_copied_is_typed_on_request(demo):
+    assert "no viewer has copied" in demo.command.refused("paste", "--name", demo.name)
+    control, alt = 0xFFE3, 0xFFE9
+    with RFB(demo.host, demo.port, demo.password) as viewer:
+        text = b"Copied: {~} "
+        viewer.link.sendall(struct.pack(">BxxxI", 6, len(text)) + text)
+        viewer.tap(ord(">"))
+        reads(demo, ">")
+        demo.run("paste")
+        reads(demo, ">Copied: {~}")
+        for key in (control, alt, ord("v")):
+            viewer.key(key, True)
+        for key in (ord("v"), alt, control):
+            viewer.key(key, False)
+        reads(demo, ">Copied: {~} Copied: {~}")
+        # One more that is too long for the desktop to keep.
+        viewer.link.sendall(struct.pack(">BxxxI", 6, 65537) + b"x" * 65537)
+        viewer.tap(ord("<"))
+        reads(demo, ">Copied: {~} Copied: {~} <")
+    assert "65537 bytes" in demo.command.refused("paste", "--name", demo.name)
+
+
+def test_a_click_from_outside_moves_the_pointer(demo):
+    demo.run("click", "500", "300", "--button", "none")
+    before = demo.picture()
+    demo.run("click", "300", "500")
+    until(lambda: differing(demo.picture(), before), 5, "the pointer moves")
+    assert "1024x768 pixels, and none at 1024,5" in demo.command.refused(
+        "click", "--name", demo.name, 1024, 5)
+    assert "wheel-up" in demo.command.refused(
+        "click", "--name", demo.name, 5, 5, "--button", "nose")
 
 
 # ---- Several, and rude ones ----

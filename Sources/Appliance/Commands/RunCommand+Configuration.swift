@@ -21,6 +21,7 @@ extension RunCommand {
     configuration.hasBootMenu = boot.hasMenu
     configuration.vnc = try vncConfiguration(name: name, password: password)
     configuration.keyboard = keyboard
+    configuration.pasteKey = try KeyboardOption.chord(pasteKey, on: keyboard)
     configuration.serial = serial
     configuration.firmware = firmware
     configuration.firmwareVariables = firmwareVariables
@@ -49,6 +50,7 @@ extension RunCommand {
     if let firmwareVariables { configuration.firmwareVariables = firmwareVariables }
     configuration.vnc = try vncConfiguration(name: name, password: password)
     configuration.keyboard = keyboard
+    configuration.pasteKey = try KeyboardOption.chord(pasteKey, on: keyboard)
     configuration.serial = serial
     configuration.engine = engine ?? EngineChoice.forThisHost().engine
     configuration.irqchip = irqchip

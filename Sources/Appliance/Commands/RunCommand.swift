@@ -113,6 +113,14 @@ struct RunCommand: ParsableCommand {
     transform: KeyboardOption.parse)
   var keyboard: KeyboardLayout = .us
 
+  @Option(
+    name: .long,
+    help: """
+      Keys that, pressed in a viewer, have the text typed that was copied there, and end that when \
+      pressed again; none for no such keys. They are the guest's while nothing was copied.
+      """)
+  var pasteKey = "ctrl-alt-v"
+
   @Option(name: .long, help: "A file whose first line is the VNC password; otherwise one is made.")
   var passwordFile: String?
 

@@ -8,8 +8,9 @@ struct TypeCommand: ParsableCommand {
     commandName: "type",
     abstract: "Types text on a running desktop's keyboard.",
     discussion: """
-      Text comes from standard input where none is given. A line feed is the Enter key. Returns \
-      when the guest's keyboard has taken all of it.
+      Text comes from standard input where none is given. A line feed is the Enter key. The text may \
+      have all characters that the guest's keyboard layout has (porthole run --keyboard), by AltGr \
+      and dead keys, too. Returns when the guest's keyboard has taken all of it.
       """)
 
   /// Characters that go in one request: they fit a line whatever JSON makes of them.
@@ -22,12 +23,19 @@ struct TypeCommand: ParsableCommand {
   @Flag(name: .long, help: "Press Enter after the text.")
   var enter = false
 
+  @Option(name: .long, help: "A file with the text, UTF-8.")
+  var file: String?
+
   @Argument(help: "The text.")
   var text: String?
 
+  func validate() throws {
+    if file != nil && text != nil { throw ValidationError("give a text or --file, not both") }
+  }
+
   func run() throws {
     let client = try desktop.connect()
-    var rest = (try text ?? Self.standardInput())[...]
+    var rest = (try text ?? Self.contents(of: file))[...]
     if enter { rest += "\n" }
     while !rest.isEmpty {
       try client.call(.type, text: String(rest.prefix(Self.portion)), waits: true)
@@ -35,21 +43,30 @@ struct TypeCommand: ParsableCommand {
     }
   }
 
-  private static func standardInput() throws -> String {
+  /// The text of a file; of standard input where there is none.
+  private static func contents(of path: String?) throws -> String {
+    guard let path else { return try contents(of: STDIN_FILENO, called: "standard input") }
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw HostError("open \(path)", code: errno) }
+    defer { close(descriptor) }
+    return try contents(of: descriptor, called: path)
+  }
+
+  private static func contents(of descriptor: Int32, called name: String) throws -> String {
     var bytes: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 65_536)
     while true {
-      let count = read(STDIN_FILENO, &buffer, buffer.count)
+      let count = read(descriptor, &buffer, buffer.count)
       if count == 0 { break }
       if count < 0 {
         if errno == EINTR { continue }
-        throw HostError("read standard input", code: errno)
+        throw HostError("read \(name)", code: errno)
       }
       bytes += buffer.prefix(count)
       guard bytes.count <= longest else { throw Complaint("more than 16 MiB is nothing to type") }
     }
     guard let text = String(validating: bytes, as: UTF8.self) else {
-      throw Complaint("standard input is not UTF-8 text")
+      throw Complaint("\(name) is not UTF-8 text")
     }
     return text
   }

@@ -46,6 +46,11 @@ struct ControlClient {
     let request = ControlRequest(
       v: ControlProtocol.version, id: 1, method: method.rawValue, text: text, chord: chord,
       path: path, mark: mark, stops: stops)
+    return try call(request, waits: waits)
+  }
+
+  /// Sends a request and waits for its reply.
+  func call(_ request: ControlRequest, waits: Bool = false) throws -> Answer {
     do {
       try stream.write(try ControlCoding.line(request), patience: ControlProtocol.patience)
       let line = try stream.readLine(

@@ -1,5 +1,10 @@
+import Input
+
 /// Turns one request's line into one reply, whatever the line holds.
 struct ControlDispatcher: Sendable {
+  /// Clicks that one request may ask for.
+  private static let mostClicks = 100
+
   let desktop: any DesktopControl
 
   /// A reply and the bytes behind it.
@@ -51,6 +56,8 @@ struct ControlDispatcher: Sendable {
     case .text: answer.reply.text = try desktop.text()
     case .type: try desktop.type(try needed(request.text, "type", "text"))
     case .key: try desktop.press(try needed(request.chord, "key", "chord"))
+    case .paste: try desktop.paste()
+    case .click: try click(request)
     case .pause: try desktop.pause()
     case .resume: try desktop.resume()
     case .save:
@@ -61,6 +68,23 @@ struct ControlDispatcher: Sendable {
     case .stop: answer.stops = true
     }
     return answer
+  }
+
+  private func click(_ request: ControlRequest) throws {
+    guard let x = request.x, let y = request.y else {
+      throw ControlFailure(
+        code: .badRequest, message: "click needs the fields \"x\" and \"y\"")
+    }
+    let name = request.button ?? PointerButton.left.rawValue
+    let button = PointerButton(rawValue: name)
+    let times = request.times ?? 1
+    guard button != nil || name == "none", (1...Self.mostClicks).contains(times) else {
+      let names = PointerButton.allCases.map(\.rawValue).joined(separator: ", ")
+      throw ControlFailure(
+        code: .badRequest,
+        message: "click takes a button of \(names) or none, and 1 to \(Self.mostClicks) times")
+    }
+    try desktop.click(button, times: times, x: x, y: y)
   }
 
   private func neededPath(_ path: String?) throws(ControlFailure) -> String {

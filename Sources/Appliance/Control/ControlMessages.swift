@@ -16,7 +16,8 @@ enum ControlProtocol {
 
 /// What a client can ask for.
 enum ControlMethod: String, CaseIterable, Sendable {
-  case status, screenshot, frame, text, type, key, pause, resume, save, reset, powerdown, stop
+  case status, screenshot, frame, text, type, key, paste, click, pause, resume, save, reset
+  case powerdown, stop
 }
 
 /// One request: a line of JSON.
@@ -29,6 +30,12 @@ struct ControlRequest: Codable, Equatable, Sendable {
   /// The text to type, or the keys to press.
   var text: String?
   var chord: String?
+  /// Where to click, pixels; with which button, left where none is named; and how often, once where
+  /// that is not said.
+  var x: Int?
+  var y: Int?
+  var button: String?
+  var times: Int?
   /// The file to write, from the root on.
   var path: String?
   /// The `mark` of the picture that the client has.

@@ -16,6 +16,10 @@ protocol DesktopControl: Sendable {
   func type(_ text: String) throws
   /// Presses keys together, as `ctrl-alt-del`, and lets them go.
   func press(_ chord: String) throws
+  /// Types what a viewer copied last.
+  func paste() throws
+  /// Moves the pointer to a pixel and clicks there; throws where the screen has no such pixel.
+  func click(_ button: PointerButton?, times: Int, x: Int, y: Int) throws
   /// Stops the guest and its clock; `resume` lets it go on.
   func pause() throws
   func resume() throws
@@ -59,6 +63,14 @@ struct LiveDesktop: DesktopControl {
 
   func type(_ text: String) throws { try machine.inputHub.type(text) }
   func press(_ chord: String) throws { try machine.inputHub.press(chord: chord) }
+  func paste() throws { try machine.inputHub.paste() }
+  func click(_ button: PointerButton?, times: Int, x: Int, y: Int) throws {
+    let size = machine.capture().size
+    guard (0..<size.width).contains(x), (0..<size.height).contains(y) else {
+      throw Complaint("the screen has \(size.width)x\(size.height) pixels, and none at \(x),\(y)")
+    }
+    machine.inputHub.click(button, times: times, x: x, y: y, width: size.width, height: size.height)
+  }
   func pause() throws { try machine.pause() }
   func resume() throws { try machine.resume() }
   func save(_ path: String, holds: Bool) throws { try machine.save(to: path, holds: holds) }

@@ -73,6 +73,10 @@ bool cvnc_send(struct cvnc_viewer *viewer);
 // output: writes a whole message of our own. Returns false where the peer is lost.
 bool cvnc_write(struct cvnc_viewer *viewer, const uint8_t *bytes, size_t count);
 
+// Unpacks a zlib stream into at most `capacity` bytes. Returns how many there are; a damaged or longer
+// stream ends where it can't go on.
+size_t cvnc_inflate(const uint8_t *packed, size_t count, uint8_t *bytes, size_t capacity);
+
 // A non-blocking eventfd, or -1 with errno set.
 int cvnc_event(void);
 

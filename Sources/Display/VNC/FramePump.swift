@@ -55,6 +55,8 @@ public final class FramePump: @unchecked Sendable {
   private var looks: UInt64 = 0
   private var looksAwaited: UInt64 = 0
   private var unwatched = false
+  /// Those who wait for ``currentPicture()``.
+  private var callers = 0
   private var stopping = false
   private var thread: Thread?
 
@@ -113,9 +115,13 @@ public final class FramePump: @unchecked Sendable {
     monitor.withLock {
       let awaited = looks &+ 1
       looksAwaited = awaited
+      callers += 1
       poked = true
       monitor.broadcast()
       while looks < awaited && !stopping { monitor.wait() }
+      callers -= 1
+      poked = true
+      monitor.broadcast()
       return stopping ? nil : picture
     }
   }
@@ -163,7 +169,8 @@ public final class FramePump: @unchecked Sendable {
       poked = false
       let watching = viewers
       let awaited = looks < looksAwaited
-      if unwatched && !awaited { releaseFrame() }
+      // Somebody who waited for the picture may not have taken it yet.
+      if unwatched && !awaited && callers == 0 { releaseFrame() }
       monitor.unlock()
       let wanted = awaited || watching.contains { $0.isWaiting }
       monitor.lock()

@@ -8,7 +8,8 @@ import KVMEngine
 /// the threads and the pace are ours. Nothing that a viewer does or fails to do holds up the guest,
 /// the display thread, another viewer or ``stop()``.
 ///
-/// Not modelled: clipboard, audio, file transfer, TLS, web sockets.
+/// A viewer's clipboard is taken, and none is given: guests have no program that would tell theirs.
+/// Not modelled: audio, file transfer, TLS, web sockets.
 public final class VNCServer: @unchecked Sendable {
   // SAFETY: what follows `monitor` is read and written with it held, but `turnedAway`, which belongs
   // to the listening thread.

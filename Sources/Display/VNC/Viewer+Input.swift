@@ -95,7 +95,7 @@ extension Viewer {
   }
 
   /// Four bytes in network order.
-  private static func word(_ bytes: [UInt8], at offset: Int) -> UInt32 {
+  static func word(_ bytes: [UInt8], at offset: Int) -> UInt32 {
     bytes[offset..<offset + 4].reduce(0) { $0 << 8 | UInt32($1) }
   }
 }

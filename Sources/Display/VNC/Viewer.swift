@@ -216,7 +216,7 @@ final class Viewer: PictureViewer, @unchecked Sendable {
       case .qemu:
         guard takeExtendedKey() else { return }
       case .clientCutText:
-        guard skipCutText() else { return }
+        guard takeCutText() else { return }
       case .setPixelFormat:
         guard hasUsableFormat() else { return }
         encoding.withLock { cvnc_process(viewer) }
@@ -245,21 +245,6 @@ final class Viewer: PictureViewer, @unchecked Sendable {
   /// When a message that has begun must be complete.
   var messageDeadline: UInt64 {
     Monitor.monotonic() &+ UInt64(max(configuration.patience, 1)) * 1_000_000
-  }
-
-  /// Reads a ClientCutText message away (7.5.6). A negative length is the extended clipboard's.
-  private func skipCutText() -> Bool {
-    guard let header = socket.read(8, until: messageDeadline) else { return false }
-    let word = header[4...].reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
-    var left = Int(Int32(bitPattern: word).magnitude)
-    guard left <= 64 << 20 else { return false }
-    while left > 0 {
-      guard let piece = socket.read(min(left, 1 << 16), until: messageDeadline) else {
-        return false
-      }
-      left -= piece.count
-    }
-    return true
   }
 
   /// Whether the SetPixelFormat message that comes next (7.5.1) can be served: the library shifts and

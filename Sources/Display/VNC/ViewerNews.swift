@@ -12,7 +12,12 @@ struct ViewerNews: Sendable {
     static let vmwareLights: Int32 = 0x574D_5668
     /// Extended Mouse Buttons.
     static let manyButtons: Int32 = -316
+    /// Extended Clipboard.
+    static let clipboard = Int32(bitPattern: 0xC0A1_E5CE)
   }
+
+  /// Messages that wait at most.
+  private static let limit = 16
 
   /// Messages that wait, oldest first.
   private var messages: [[UInt8]] = []
@@ -33,9 +38,13 @@ struct ViewerNews: Sendable {
 
   /// The viewer says what it understands. It is told of each extension when it first lists it.
   mutating func viewerUnderstands(_ encodings: Set<Int32>) {
+    defer { messages.removeFirst(max(0, messages.count - Self.limit)) }
     for encoding in [Encoding.extendedKey, Encoding.manyButtons]
     where encodings.contains(encoding) && !understood.contains(encoding) {
       messages.append(Self.update(encoding))
+    }
+    if encodings.contains(Encoding.clipboard) && !understood.contains(Encoding.clipboard) {
+      messages.append(Viewer.clipboardCapabilities)
     }
     understood = encodings
     if lightsEncoding == nil { toldLights = nil }
@@ -43,6 +52,11 @@ struct ViewerNews: Sendable {
 
   /// The guest set its keyboard's lights. However often it does, the viewer is told the last state.
   mutating func setLights(_ lights: UInt8) { self.lights = lights }
+
+  /// Queues a message; one that a viewer asks for without reading any is dropped.
+  mutating func add(_ message: [UInt8]) {
+    if messages.count < Self.limit { messages.append(message) }
+  }
 
   /// The bytes to write now; nothing waits afterwards.
   mutating func take() -> [UInt8] {

@@ -44,6 +44,7 @@ public final class HybridProcessor: Processor, @unchecked Sendable {
   public func injectInterrupt(_ vector: UInt8) { interpreter.injectInterrupt(vector) }
   public func registers() -> Registers { interpreter.registers() }
   public func setRegisters(_ registers: Registers) { interpreter.setRegisters(registers) }
+  public func finishInput(_ registers: Registers) { interpreter.finishInput(registers) }
   public func systemRegisters() -> SystemRegisters { interpreter.systemRegisters() }
   public func setSystemRegisters(_ system: SystemRegisters) {
     interpreter.setSystemRegisters(system)

@@ -154,6 +154,7 @@ public final class KVMProcessor: Processor, @unchecked Sendable {
         ports.write(io.port, width: width, value: UInt32(truncatingIfNeeded: value))
       }
     } else {
+      if io.port == VMwareBackdoor.port && width == .dword && io.count == 1 { return .backdoor }
       for index in 0..<Int(io.count) {
         Self.store(
           UInt64(ports.read(io.port, width: width)), to: data + index * width.bytes, width)
@@ -286,6 +287,19 @@ public final class KVMProcessor: Processor, @unchecked Sendable {
     }
     var regs = kvm_regs(registers)
     _ = ckvm_ioctl_pointer(descriptor.number, ckvm_request_number(CKVM_SET_REGS), &regs)
+  }
+
+  /// KVM writes what was read over RAX when it ends the instruction, so that comes first.
+  public func finishInput(_ registers: Registers) {
+    if let data = ckvm_io(shared).data { Self.store(registers.rax, to: data, .dword) }
+    completePendingAccess()
+    var after = self.registers()
+    after.rbx = registers.rbx
+    after.rcx = registers.rcx
+    after.rdx = registers.rdx
+    after.rsi = registers.rsi
+    after.rdi = registers.rdi
+    setRegisters(after)
   }
 
   public func systemRegisters() -> SystemRegisters { SystemRegisters(kernelSystemRegisters()) }

@@ -10,6 +10,9 @@ public enum ProcessorExit: Sendable, Equatable {
   case halted
   /// A stub of the firmware asks for its service. The registers are those of the caller.
   case firmwareTrap
+  /// The guest reads a dword from ``VMwareBackdoor/port``. The registers are those of the reader; he
+  /// waits for ``Processor/finishInput(_:)``.
+  case backdoor
   /// The guest ended the level-triggered interrupt `vector` at its local APIC.
   case endOfInterrupt(vector: UInt8)
   /// A triple fault.
@@ -52,6 +55,9 @@ public protocol Processor: AnyObject {
   /// The general registers.
   func registers() -> Registers
   func setRegisters(_ registers: Registers)
+  /// Ends the IN that `.backdoor` told of: RAX is what was read, and RBX, RCX, RDX, RSI and RDI are
+  /// those of `registers`, too.
+  func finishInput(_ registers: Registers)
   /// Segments and control registers.
   func systemRegisters() -> SystemRegisters
   func setSystemRegisters(_ system: SystemRegisters)

@@ -5,6 +5,8 @@ import Synchronization
 public protocol VirtualCPUOwner: AnyObject, Sendable {
   /// A stub of the firmware asks for its service; answers in the processor's registers.
   func serveFirmwareTrap(_ processor: any Processor)
+  /// The guest reads a dword from the backdoor port; answers by ``Processor/finishInput(_:)``.
+  func serveBackdoor(_ processor: any Processor)
   /// The guest ended the level-triggered interrupt `vector`.
   func endOfInterrupt(vector: UInt8)
   /// The vCPU can't go on. The machine resets or stops; the vCPU waits at the gate, which the owner
@@ -109,6 +111,7 @@ public final class VirtualCPU: @unchecked Sendable {
     switch exit {
     case .served, .kicked, .interruptWindow: return
     case .firmwareTrap: owner.serveFirmwareTrap(processor)
+    case .backdoor: owner.serveBackdoor(processor)
     case .endOfInterrupt(let vector): owner.endOfInterrupt(vector: vector)
     case .halted, .shutdown, .unsupported, .failed:
       owner.processorStopped(index, because: exit)

@@ -51,7 +51,14 @@ import Testing
     _ = answer(#"{"v":1,"method":"type","text":"ls\n\u00e9"}"#, desktop)
     _ = answer(#"{"v":1,"method":"key","chord":"ctrl-alt-del"}"#, desktop)
     _ = answer(#"{"v":1,"method":"reset"}"#, desktop)
-    #expect(desktop.log == ["type ls\n\u{e9}", "press ctrl-alt-del", "reset"])
+    _ = answer(#"{"v":1,"method":"paste"}"#, desktop)
+    _ = answer(#"{"v":1,"method":"click","x":3,"y":4}"#, desktop)
+    _ = answer(#"{"v":1,"method":"click","x":3,"y":4,"button":"none","times":2}"#, desktop)
+    #expect(
+      desktop.log == [
+        "type ls\n\u{e9}", "press ctrl-alt-del", "reset", "paste", "click left 1 at 3,4",
+        "click none 2 at 3,4",
+      ])
   }
 
   @Test func savingNamesTheFileAndMayEndTheDesktop() {
@@ -91,6 +98,10 @@ import Testing
   }
 
   @Test func missingFieldsAreNamed() {
+    for field in [#""x":1"#, #""x":1,"y":2,"button":"nose""#, #""x":1,"y":2,"times":101"#] {
+      let line = "{\"v\":1,\"method\":\"click\",\(field)}"
+      #expect(answer(line).reply.error?.code == .badRequest)
+    }
     #expect(answer(#"{"v":1,"method":"type"}"#).reply.error?.message.contains("text") == true)
     #expect(answer(#"{"v":1,"method":"key"}"#).reply.error?.message.contains("chord") == true)
   }

@@ -1,4 +1,5 @@
 import Display
+import Input
 import Synchronization
 
 @testable import Appliance
@@ -36,6 +37,11 @@ final class FakeDesktop: DesktopControl {
   func press(_ chord: String) throws {
     guard chord != "hyper-x" else { throw Complaint("there is no key hyper") }
     note("press \(chord)")
+  }
+
+  func paste() throws { note("paste") }
+  func click(_ button: PointerButton?, times: Int, x: Int, y: Int) throws {
+    note("click \(button?.rawValue ?? "none") \(times) at \(x),\(y)")
   }
 
   func pause() throws { note("pause") }

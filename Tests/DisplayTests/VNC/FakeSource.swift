@@ -87,6 +87,8 @@ final class FakeInput: ViewerInput {
     case key(UInt32, Bool)
     case scanCode(UInt32, UInt32, Bool)
     case pointer(Int, Int, UInt16)
+    case copied(String)
+    case copiedTooMuch(Int)
     case gone
   }
   private struct State {
@@ -115,6 +117,14 @@ final class FakeInput: ViewerInput {
 
   func pointer(viewer: UInt64, x: Int, y: Int, buttons: UInt16, frame: FrameSize) {
     state.withLock { $0.events.append(.pointer(x, y, buttons)) }
+  }
+
+  func copied(viewer: UInt64, text: String) {
+    state.withLock { $0.events.append(.copied(text)) }
+  }
+
+  func copiedTooMuch(viewer: UInt64, bytes: Int) {
+    state.withLock { $0.events.append(.copiedTooMuch(bytes)) }
   }
 
   func viewerGone(_ viewer: UInt64) { state.withLock { $0.events.append(.gone) } }

@@ -40,6 +40,18 @@ private final class Watcher: PictureViewer {
     try body(pump, watcher)
   }
 
+  @Test func whoComesAsTheLastOneLeavesSeesTheWholePicture() throws {
+    try withPump(FakeSource()) { pump, watcher in
+      for _ in 0..<300 {
+        let leaving = try Thread(name: "leaving") { pump.detach(watcher) }
+        let picture = pump.currentPicture()
+        leaving.join()
+        #expect(picture?.size == FrameSize(width: 64, height: 48))
+        pump.attach(watcher)
+      }
+    }
+  }
+
   @Test func sourceIsLeftAloneWhileNobodyWaits() throws {
     let source = FakeSource()
     try withPump(source) { pump, watcher in

@@ -62,7 +62,7 @@ import Testing
     func short(_ limit: Int) -> [UInt8] {
       RFBClient.bytes16(Int.random(in: 0...limit, using: &random))
     }
-    switch Int.random(in: 0..<18, using: &random) {
+    switch Int.random(in: 0..<19, using: &random) {
     case 0:
       let bits = [8, 16, 32].randomElement(using: &random) ?? 8
       let colors: [UInt8] =
@@ -84,6 +84,9 @@ import Testing
     case 10: return [4, byte() & 1, 0, 0, byte(), byte(), byte(), byte()]
     case 11: return [5, byte()] + short(0xFFFF) + short(0xFFFF)
     case 12: return [6, 0, 0, 0, 0, 0, 0, 5, 1, 2, 3, 4, 5]
+    case 17:
+      return [6, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xF4, byte() & 31, 0, 0, 1, 0x78, 0x9C]
+        + (0..<6).map { _ in byte() }
     case 13:
       let screens = Int(byte() & 3)
       return [251, 0] + short(5000) + short(5000) + [UInt8(screens), 0]
