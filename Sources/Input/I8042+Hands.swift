@@ -14,10 +14,14 @@ extension I8042 {
   ///   - right: counts to the right.
   ///   - down: counts towards the user.
   ///   - wheel: detents towards the user.
-  public func moveMouse(right: Int, down: Int, wheel: Int, buttons: MouseButtons) {
+  ///   - pan: detents of the horizontal wheel, to the right.
+  public func moveMouse(
+    right: Int, down: Int, wheel: Int, pan: Int = 0, buttons: MouseButtons
+  ) {
     guarded.withLock { guarded in
       guarded.state.mouse.move(
-        x: right, y: 0 &- down, z: wheel, buttons: PS2Mouse.Buttons(rawValue: buttons.rawValue))
+        x: right, y: 0 &- down, z: wheel, w: pan,
+        buttons: PS2Mouse.Buttons(rawValue: buttons.rawValue))
       update(&guarded)
     }
   }

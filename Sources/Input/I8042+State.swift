@@ -239,7 +239,7 @@ extension I8042.State {
     let limit = -2 * PS2Mouse.motionLimit...2 * PS2Mouse.motionLimit
     let events = mouse.pending + [mouse.unsent].compactMap { $0 }
     let bounded = events.allSatisfy {
-      limit.contains($0.x) && limit.contains($0.y) && limit.contains($0.z)
+      limit.contains($0.x) && limit.contains($0.y) && limit.contains($0.z) && limit.contains($0.w)
     }
     return bounded ? nil : "the mouse moved too far"
   }

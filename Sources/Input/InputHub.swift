@@ -263,9 +263,11 @@ public final class InputHub: @unchecked Sendable {
         wheel: motion.wheel, pan: motion.pan, buttons: motion.buttons)
     case .vmware: controller.moveVMwarePointer(motion)
     case .mouse:
-      guard motion.right != 0 || motion.down != 0 || motion.wheel != 0 || isPress else { return }
+      let isStill = motion.right == 0 && motion.down == 0 && motion.wheel == 0 && motion.pan == 0
+      if isStill && !isPress { return }
       controller.moveMouse(
-        right: motion.right, down: motion.down, wheel: motion.wheel, buttons: motion.buttons)
+        right: motion.right, down: motion.down, wheel: motion.wheel, pan: motion.pan,
+        buttons: motion.buttons)
     }
   }
 

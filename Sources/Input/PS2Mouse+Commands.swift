@@ -33,6 +33,7 @@ extension PS2Mouse {
       pending[0].x += event.x
       pending[0].y += event.y
       pending[0].z += event.z
+      pending[0].w += event.w
     } else {
       pending.insert(event, at: 0)
     }

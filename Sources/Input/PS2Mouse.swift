@@ -28,6 +28,8 @@ struct PS2Mouse: Codable, Equatable, Sendable {
     var x = 0
     var y = 0
     var z = 0
+    /// Detents of the horizontal wheel, to the right.
+    var w = 0
     /// Whether it was made for a change of buttons.
     var isButtonChange = false
   }
@@ -87,13 +89,14 @@ struct PS2Mouse: Codable, Equatable, Sendable {
     return packet.removeFirst()
   }
 
-  /// The hand moves the mouse by counts to the right, up, and turns the wheel towards the user, then
-  /// holds `buttons`.
-  mutating func move(x: Int, y: Int, z: Int, buttons newButtons: Buttons) {
+  /// The hand moves the mouse by counts to the right, up, turns the wheel towards the user and the
+  /// horizontal one to the right, then holds `buttons`.
+  mutating func move(x: Int, y: Int, z: Int, w: Int = 0, buttons newButtons: Buttons) {
     defer { buttons = newButtons }
     guard reporting || remote else { return }
     let wheel = identity == Self.standard ? 0 : z
-    if x != 0 || y != 0 || wheel != 0 { collect(x: x, y: y, z: wheel) }
+    let pan = identity == Self.explorer ? w : 0
+    if x != 0 || y != 0 || wheel != 0 || pan != 0 { collect(x: x, y: y, z: wheel, w: pan) }
     guard newButtons != buttons else { return }
     if pending.count >= Self.pendingLimit {
       pending[pending.count - 1].buttons = newButtons
@@ -108,13 +111,14 @@ struct PS2Mouse: Codable, Equatable, Sendable {
     pending.append(Event(buttons: buttons))
   }
 
-  private mutating func collect(x: Int, y: Int, z: Int) {
+  private mutating func collect(x: Int, y: Int, z: Int, w: Int) {
     let needsEntry = pending.last?.isButtonChange ?? true
     if needsEntry && pending.count < Self.pendingLimit { pending.append(Event(buttons: buttons)) }
     let last = pending.count - 1
     pending[last].x = Self.limited(pending[last].x &+ x)
     pending[last].y = Self.limited(pending[last].y &+ y)
     pending[last].z = Self.limited(pending[last].z &+ z)
+    pending[last].w = Self.limited(pending[last].w &+ w)
   }
 
   private static func limited(_ counts: Int) -> Int {
@@ -142,7 +146,7 @@ struct PS2Mouse: Codable, Equatable, Sendable {
     var event = pending.first ?? Event(buttons: buttons)
     let part = takePart(of: &event, largest: scaled ? 127 : 255)
     if !pending.isEmpty {
-      if event.x == 0 && event.y == 0 && event.z == 0 {
+      if event.x == 0 && event.y == 0 && event.z == 0 && event.w == 0 {
         pending.removeFirst()
       } else {
         pending[0] = event
@@ -158,9 +162,13 @@ struct PS2Mouse: Codable, Equatable, Sendable {
     part.x = min(max(event.x, -largest), largest)
     part.y = min(max(event.y, -largest), largest)
     part.z = identity == Self.standard ? 0 : min(max(event.z, -8), 7)
+    part.w = identity == Self.explorer ? min(max(event.w, -31), 31) : 0
+    // A packet tells of one wheel.
+    if part.w != 0 { part.z = 0 }
     event.x -= part.x
     event.y -= part.y
     event.z = identity == Self.standard ? 0 : event.z - part.z
+    event.w = identity == Self.explorer ? event.w - part.w : 0
     event.isButtonChange = false
     return part
   }
@@ -174,6 +182,9 @@ struct PS2Mouse: Codable, Equatable, Sendable {
     let bytes = [first, UInt8(truncatingIfNeeded: x), UInt8(truncatingIfNeeded: y)]
     switch identity {
     case Self.intelliMouse: return bytes + [UInt8(truncatingIfNeeded: event.z)]
+    case Self.explorer where event.w != 0:
+      // As the Explorer 4.0 says it: six bits, negative to the right, in place of the side buttons.
+      return bytes + [0x40 | UInt8(truncatingIfNeeded: 0 &- event.w) & 0x3F]
     case Self.explorer:
       let side = (event.buttons.rawValue >> 3 & 3) << 4
       return bytes + [UInt8(truncatingIfNeeded: event.z) & 0x0F | side]

@@ -442,6 +442,12 @@ import Testing
     #expect(guest.drain(waiting: 11_000_000) == [0x08, 0, 0, 0x20])
     point(5, 5, 1 << 5 | 1 << 6)
     #expect(guest.drain(waiting: 11_000_000) == [0x08, 0, 0, 0x00])
+    point(5, 5)
+    // The horizontal wheel to the right, then to the left with the other one in a packet of its own.
+    point(5, 5, 1 << 6)
+    #expect(guest.drain(waiting: 11_000_000) == [0x08, 0, 0, 0x7F])
+    point(5, 5, 1 << 5 | 1 << 4)
+    #expect(guest.drain(waiting: 11_000_000) == [0x08, 0, 0, 0x41, 0x08, 0, 0, 0x01])
   }
 
   @Test func buttonsOfTwoViewersAreOne() {

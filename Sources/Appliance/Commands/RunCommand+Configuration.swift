@@ -20,8 +20,8 @@ extension RunCommand {
     configuration.bootOrder = boot.kinds
     configuration.hasBootMenu = boot.hasMenu
     configuration.vnc = try vncConfiguration(name: name, password: password)
-    configuration.keyboard = keyboard
-    configuration.pasteKey = try KeyboardOption.chord(pasteKey, on: keyboard)
+    if let keyboard { configuration.keyboard = keyboard }
+    configuration.pasteKey = try KeyboardOption.chord(pasteKey, on: configuration.keyboard)
     configuration.serial = serial
     configuration.firmware = firmware
     configuration.firmwareVariables = firmwareVariables
@@ -49,8 +49,8 @@ extension RunCommand {
     }
     if let firmwareVariables { configuration.firmwareVariables = firmwareVariables }
     configuration.vnc = try vncConfiguration(name: name, password: password)
-    configuration.keyboard = keyboard
-    configuration.pasteKey = try KeyboardOption.chord(pasteKey, on: keyboard)
+    if let keyboard { configuration.keyboard = keyboard }
+    configuration.pasteKey = try KeyboardOption.chord(pasteKey, on: configuration.keyboard)
     configuration.serial = serial
     configuration.engine = engine ?? EngineChoice.forThisHost().engine
     configuration.irqchip = irqchip

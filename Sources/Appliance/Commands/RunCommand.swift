@@ -111,7 +111,7 @@ struct RunCommand: ParsableCommand {
       scripts type are looked up on it. (default: us)
       """,
     transform: KeyboardOption.parse)
-  var keyboard: KeyboardLayout = .us
+  var keyboard: KeyboardLayout?
 
   @Option(
     name: .long,

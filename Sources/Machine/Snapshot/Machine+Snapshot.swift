@@ -107,7 +107,7 @@ extension Machine {
       directBoot: configuration.directBoot, firmwareKind: configuration.firmware,
       cpu: configuration.cpu.description,
       firmwareVariables: configuration.firmwareVariables.map(SnapshotDescription.wholePath),
-      debugExit: configuration.debugExit,
+      keyboard: configuration.keyboard.name, debugExit: configuration.debugExit,
       stopsOnTripleFault: configuration.onTripleFault == .stop,
       firmware: SnapshotDescription.firmwareMark,
       elapsed: parts.clock.now(), timestamp: timestamp, isA20Open: parts.memory.isGateOpen)

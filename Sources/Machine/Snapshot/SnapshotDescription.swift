@@ -1,4 +1,5 @@
 import Glibc
+import Input
 import KVMEngine
 import Storage
 
@@ -29,6 +30,8 @@ public struct SnapshotDescription: Codable, Equatable, Sendable {
   public var cpu: String
   /// Where that firmware keeps its variables, if anywhere.
   public var firmwareVariables: String?
+  /// What the guest believes its keyboard types, by name.
+  public var keyboard: String
   public var debugExit: Bool
   public var stopsOnTripleFault: Bool
   /// Of the firmware, whose services a guest may be in the middle of.
@@ -115,6 +118,11 @@ extension MachineConfiguration {
       throw SnapshotError("cannot go on from \(path): \(error)")
     }
     firmwareVariables = description.firmwareVariables
+    guard let layout = KeyboardLayout.named(description.keyboard) else {
+      throw SnapshotError(
+        "cannot go on from \(path): there is no keyboard layout \"\(description.keyboard)\"")
+    }
+    keyboard = layout
     debugExit = description.debugExit
     onTripleFault = description.stopsOnTripleFault ? .stop : .reset
   }
