@@ -14,8 +14,6 @@ struct Porthole: ParsableCommand {
     version: "porthole 0.1.0",
     subcommands: [
       RunCommand.self, DemoCommand.self, ScreenshotCommand.self, RecordCommand.self,
-      TextCommand.self, TypeCommand.self, KeyCommand.self,
-      RunCommand.self, DemoCommand.self, ScreenshotCommand.self, RecordCommand.self,
       TextCommand.self, TypeCommand.self, KeyCommand.self, PasteCommand.self, ClickCommand.self,
       ListCommand.self, PauseCommand.self, ResumeCommand.self, SaveCommand.self, ResetCommand.self,
       PowerdownCommand.self, StopCommand.self, GuestCommand.self, DoctorCommand.self,

@@ -274,6 +274,26 @@ static void fill_canvas(struct cvnc_viewer *viewer, sraRegionPtr region) {
   sraRgnReleaseIterator(rects);
 }
 
+// A peer has one stream for all rectangles of Zlib, and one for ZRLE: where ours has begun, the
+// library's pixels go out raw; where the library's has, all go there from then on.
+static bool send_by_library(struct cvnc_viewer *viewer, sraRegionPtr region) {
+  rfbClientPtr client = viewer->client;
+  struct sender *sender = &viewer->sender;
+  int preferred = client->preferredEncoding;
+  if ((preferred == rfbEncodingZlib && sender->zlib.begun) ||
+      (preferred == rfbEncodingZRLE && sender->zrle.begun)) {
+    client->preferredEncoding = rfbEncodingRaw;
+  } else if (!sraRgnEmpty(region)) {
+    sender->library_zlib |= preferred == rfbEncodingZlib;
+    sender->library_zrle |= preferred == rfbEncodingZRLE;
+  }
+  LOCK(client->sendMutex);
+  bool sent = rfbSendFramebufferUpdate(client, region);
+  UNLOCK(client->sendMutex);
+  client->preferredEncoding = preferred;
+  return sent;
+}
+
 bool cvnc_send(struct cvnc_viewer *viewer) {
   if (!cvnc_pending(viewer)) return true;
   rfbClientPtr client = viewer->client;
@@ -291,9 +311,7 @@ bool cvnc_send(struct cvnc_viewer *viewer) {
     return send_own(viewer);
   }
   if (viewer->canvas) fill_canvas(viewer, region);
-  LOCK(client->sendMutex);
-  bool sent = rfbSendFramebufferUpdate(client, region);
-  UNLOCK(client->sendMutex);
+  bool sent = send_by_library(viewer, region);
   sraRgnDestroy(region);
   return sent && client->state == RFB_NORMAL;
 }

@@ -50,6 +50,8 @@ struct sender {
   struct bytes out;     // what was encoded and not written yet
   struct bytes before;  // what is about to be compressed
   struct stream zlib, zrle, tight;
+  // The library has begun its own stream of the encoding.
+  bool library_zlib, library_zrle;
 };
 
 void sender_free(struct sender *sender);

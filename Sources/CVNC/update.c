@@ -442,9 +442,9 @@ bool can_send_own(struct cvnc_viewer *viewer) {
   switch (client->preferredEncoding) {
     case -1:
     case rfbEncodingRaw:
-    case rfbEncodingZlib:
-    case rfbEncodingZRLE:
     case rfbEncodingHextile: return true;
+    case rfbEncodingZlib: return !viewer->sender.library_zlib;
+    case rfbEncodingZRLE: return !viewer->sender.library_zrle;
     default: return false;
   }
 }
