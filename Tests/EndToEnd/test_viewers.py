@@ -94,6 +94,14 @@ def test_vncdotool_moves_the_pointer(demo, folder):
     assert 0 < changed.histogram()[255] <= 2 * 18 * 26
 
 
+def test_vncdotool_drags_a_window(demo):
+    paper = (0xF8, 0xF4, 0xEA)
+    assert demo.picture().getpixel((200, 700)) != paper
+    words = "move 400 99 pause 0.1 mousedown 1 pause 0.1 move 400 150 pause 0.1 move 400 199 pause 0.1"
+    assert vncdo(demo, *words.split(), "mouseup", "1").returncode == 0
+    until(lambda: demo.picture().getpixel((200, 700)) == paper, 5, "the pad, 100 pixels down")
+
+
 # ---- asyncvnc ----
 
 
