@@ -69,7 +69,7 @@ extension MachineBuilder {
     _ space: AddressSpace, rtc: MC146818, drives: [Drive]
   ) throws -> [any Device] {
     let settings = firmwareConfiguration()
-    StockFirmware.writeCMOS(rtc, settings)
+    StockFirmware.writeCMOS(rtc, settings, floppyTypes: DiskBIOS.floppyTypes(drives))
     let device = FirmwareConfigurationDevice(
       processors: configuration.processors,
       files: FirmwareFiles.all(

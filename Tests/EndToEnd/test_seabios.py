@@ -5,11 +5,13 @@ import pytest
 GRUB = r"GNU GRUB +version 2"
 
 
-@pytest.mark.parametrize("drive, image", [("--cdrom", "grub-cd.iso"), ("--disk", "grub-disk.img")])
-def test_seabios_boots_grub(desktops, media, drive, image):
+@pytest.mark.parametrize("drive, image, text", [
+    ("--cdrom", "grub-cd.iso", GRUB), ("--disk", "grub-disk.img", GRUB),
+    ("--floppy", "grub-floppy.img", r"Hello from GRUB on a floppy\.")])
+def test_seabios_boots_grub(desktops, media, drive, image, text):
     desktop = desktops(
         "--firmware", "seabios", "--engine", "software", drive, media(image), "--read-only")
-    desktop.wait_text(GRUB, 60)
+    desktop.wait_text(text, 60)
 
 
 def test_seabios_finds_nothing_to_boot_and_says_so(desktops):

@@ -8,9 +8,7 @@ extension DiskBIOS: BootLoader {
   public func prepareForBoot() -> DriveInventory {
     reset()
     return DriveInventory(
-      floppyTypes: drives(.floppy).prefix(2).map {
-        Self.type($0.medium?.geometry ?? FloppyGeometry.usual.chs).rawValue
-      },
+      floppyTypes: Self.floppyTypes(drives(.floppy)),
       hardDisks: drives(.hardDisk).compactMap { drive in
         drive.medium.map {
           DriveGeometry(
@@ -19,6 +17,13 @@ extension DiskBIOS: BootLoader {
             sectorsPerTrack: UInt8(clamping: $0.geometry.sectors))
         }
       })
+  }
+
+  /// The kinds of drives A: and B:, as INT 13h and the CMOS memory number them.
+  static func floppyTypes(_ drives: [Drive]) -> [UInt8] {
+    drives.filter { $0.kind == .floppy }.prefix(2).map {
+      type($0.medium?.geometry ?? FloppyGeometry.usual.chs).rawValue
+    }
   }
 
   public func bootTitle(_ device: BootDevice) -> String? {

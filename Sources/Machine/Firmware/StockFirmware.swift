@@ -62,8 +62,11 @@ struct StockFirmware {
   }
 
   /// Leaves the CMOS memory as a set-up program would: how much memory and how many processors there
-  /// are, and in which order drives are tried (the layout that stock firmware for this board reads).
-  static func writeCMOS(_ rtc: MC146818, _ settings: FirmwareConfiguration) {
+  /// are, the kinds of floppy drives (``DiskBIOS/floppyTypes(_:)``), and in which order drives are
+  /// tried (the layout that stock firmware for this board reads).
+  static func writeCMOS(
+    _ rtc: MC146818, _ settings: FirmwareConfiguration, floppyTypes: [UInt8]
+  ) {
     let extended = min((settings.ramBelow4G - min(settings.ramBelow4G, 1 << 20)) >> 10, 0xFFFF)
     let above16M = (settings.ramBelow4G - min(settings.ramBelow4G, 16 << 20)) >> 16
     let above4G = settings.ramAbove4G >> 16
@@ -72,6 +75,11 @@ struct StockFirmware {
         rtc.setCMOS(index &+ byte, UInt8(truncatingIfNeeded: value >> UInt64(byte &* 8)))
       }
     }
+    let floppies = (floppyTypes.prefix(2) + [0, 0]).map { UInt64($0) }
+    put(0x10, floppies[0] << 4 | floppies[1] & 0xF, bytes: 1)
+    // Equipment: coprocessor, mouse, and how many floppy drives less one.
+    let count = UInt64(floppyTypes.count)
+    put(0x14, 0x06 | (count > 0 ? 1 | (count - 1) << 6 : 0), bytes: 1)
     put(0x15, 640, bytes: 2)
     put(0x17, extended, bytes: 2)
     put(0x30, extended, bytes: 2)

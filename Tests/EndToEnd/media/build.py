@@ -112,6 +112,18 @@ def grub_disk(path, work):
     run("mcopy", "-i", volume, *[source for source, _ in files[2:]], "::/boot/grub/i386-pc/")
 
 
+def grub_floppy(path, work):
+    """A diskette that is all GRUB: what it is to do stands in its core image."""
+    need(GRUB_PACKAGES, "grub-mkimage", f"{GRUB}/boot.img")
+    blank(path, 2880 * SECTOR)
+    settings = save(work, "early.cfg", 'echo "Hello from GRUB on a floppy."\nread answer\n')
+    core = os.path.join(work, "core.img")
+    run("grub-mkimage", "-d", GRUB, "-O", "i386-pc", "-p", "(fd0)/boot/grub", "-c", settings,
+        "-o", core, "biosdisk", "echo", "read")
+    put(path, 0, read(f"{GRUB}/boot.img"))
+    put(path, SECTOR, read(core))
+
+
 def grub_efi(path, work, medium):
     """Makes `path` a disk of 8 MiB with an EFI system partition, in which GRUB is the program that is
     started where nothing is set up."""
@@ -209,6 +221,7 @@ def mbr_disk(path, work):
 MEDIA = {
     "grub-cd.iso": grub_cd,
     "grub-disk.img": grub_disk,
+    "grub-floppy.img": grub_floppy,
     "grub-efi.img": grub_efi_disk,
     "grub-efi.iso": grub_efi_cd,
     "memtest-ia32.iso": memtest("ia32"),
