@@ -66,7 +66,7 @@ def test_vncdotool_types_and_captures_what_screenshot_saves(demo, folder, keep):
     words = []
     for character in TEXT:
         words += ["key", {" ": "space", "-": "minus"}.get(character, character)]
-    result = vncdo(demo, *words, "pause", "1", "capture", picture)
+    result = vncdo(demo, *words, "pause", "0.5", "capture", picture)
     assert result.returncode == 0, result.stderr
     reads(demo, TEXT)
     same(Image.open(picture).convert("RGB"), demo.picture(), keep=keep)
@@ -465,7 +465,7 @@ def test_a_key_changes_an_idle_viewers_picture_soon(desktops):
     delays = []
     with RFB(desktop.host, desktop.port, desktop.password) as viewer:
         viewer.settle()
-        for _ in range(21):
+        for _ in range(11):
             viewer.request()
             time.sleep(0.1)
             before = time.monotonic()

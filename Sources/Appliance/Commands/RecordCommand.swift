@@ -38,11 +38,11 @@ struct RecordCommand: ParsableCommand {
     Signals.block()
     var film = Film(path: path)
     let client = try desktop.connect()
-    let start = Monitor.monotonic()
-    let end = duration.map { start &+ UInt64($0 * 1e9) } ?? .max
+    var asked = Monitor.monotonic()
+    let end = duration.map { asked &+ UInt64($0 * 1e9) } ?? .max
     let pause = 1_000_000_000 / UInt64(fps)
-    var next = start
     repeat {
+      asked = Monitor.monotonic()
       let answer: ControlClient.Answer
       do {
         answer = try client.call(.frame, mark: film.mark)
@@ -51,9 +51,8 @@ struct RecordCommand: ParsableCommand {
         Console.error("porthole: \(complaint)")
         break
       }
-      try film.take(answer, at: Monitor.monotonic())
-      next = max(next &+ pause, Monitor.monotonic())
-    } while !Signals.wait(until: min(next, end)) && next < end
+      try film.take(answer, at: asked)
+    } while !Signals.wait(until: min(asked &+ pause, end)) && asked &+ pause < end
     try film.finish(at: min(Monitor.monotonic(), end))
   }
 
