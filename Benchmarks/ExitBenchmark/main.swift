@@ -36,6 +36,7 @@ final class Counter: PortDevice, @unchecked Sendable {
 /// The machine around the vCPU: nothing ever happens to it.
 final class Nobody: VirtualCPUOwner {
   func serveFirmwareTrap(_ processor: any Processor) {}
+  func serveBackdoor(_ processor: any Processor) {}
   func endOfInterrupt(vector: UInt8) {}
   func processorStopped(_ index: Int, because exit: ProcessorExit) {}
 }
