@@ -132,7 +132,8 @@ void take_keys(void) {
 static void take_packet(void) {
   int first = S.packet[0], x = S.packet[1] - (first & 0x10 ? 256 : 0);
   int y = S.packet[2] - (first & 0x20 ? 256 : 0), wheel = 0, buttons = first & 7;
-  if (S.packet_size == 4) {
+  // With bit 6 the last byte is the horizontal wheel's.
+  if (S.packet_size == 4 && !(S.packet[3] & 0x40)) {
     wheel = (int8_t)(S.packet[3] << 4) >> 4;
     buttons |= (S.packet[3] & 0x30) >> 1;
   }

@@ -12,7 +12,8 @@
 /// - `ins` `insert`, `del` `delete`, `home`, `end`, `pgup` `pageup`, `pgdn` `pagedown`, `up`, `down`,
 ///   `left`, `right`
 /// - `kp0` to `kp9`, `kpdot`, `kpenter`, `kpplus`, `kpminus`, `kpmultiply`, `kpdivide`
-/// - `mute`, `volumeup`, `volumedown`, `playpause`, `stop`, `next`, `previous`
+/// - `mute`, `volumeup`, `volumedown`, `playpause`, `stop`, `next`, `previous`,
+///   `power`, `sleep`, `wake`
 public struct Chord: Sendable, Equatable {
   /// The keys in the order in which they are pressed, each once.
   public let keys: [PhysicalKey]
@@ -91,6 +92,7 @@ public struct Chord: Sendable, Equatable {
     "kpdot": .keypadDecimal, "kpenter": .keypadEnter, "kpplus": .keypadAdd,
     "kpminus": .keypadSubtract, "kpmultiply": .keypadMultiply, "kpdivide": .keypadDivide,
     "mute": .mute, "volumeup": .volumeUp, "volumedown": .volumeDown, "playpause": .playPause,
-    "stop": .mediaStop, "next": .nextTrack, "previous": .previousTrack,
+    "stop": .mediaStop, "next": .nextTrack, "previous": .previousTrack, "power": .power,
+    "sleep": .sleep, "wake": .wake,
   ]
 }

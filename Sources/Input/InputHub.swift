@@ -272,8 +272,7 @@ public final class InputHub: @unchecked Sendable {
   }
 
   /// The best device that the guest listens to. That somebody reads the tablet is known; drivers turn
-  /// VMware's pointer on without anybody reading it, and it has neither side buttons nor a second
-  /// wheel.
+  /// VMware's pointer on without anybody reading it, and it has no second wheel.
   private var device: PointingDevice {
     if tablet?.isInUse ?? false { return .tablet }
     return controller.vmwarePointerIsOn ? .vmware : .mouse

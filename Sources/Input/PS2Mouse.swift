@@ -105,8 +105,11 @@ struct PS2Mouse: Codable, Equatable, Sendable {
     }
   }
 
-  /// Has a report that says nothing new made, unless one is on its way: its interrupt is the message.
-  mutating func nudge() {
+  /// Has a report made that says nothing but which of the side buttons are held, unless one is on its
+  /// way: its interrupt is the message.
+  mutating func nudge(sideButtons: Buttons) {
+    let held = identity == Self.explorer ? sideButtons.intersection([.fourth, .fifth]) : []
+    if held != buttons { return move(x: 0, y: 0, z: 0, buttons: held) }
     guard reporting, pending.isEmpty, packet.isEmpty else { return }
     pending.append(Event(buttons: buttons))
   }

@@ -5,8 +5,9 @@ import KVMEngine
 /// `vmmouse` of Linux and X.Org use it).
 ///
 /// It is part of ``I8042``'s state and guarded by its lock. A packet is four words: buttons and flags,
-/// X and Y from 0 to FFFFh (or a movement to the right and up), and the wheel towards the user. What
-/// a packet can't say (side buttons, a horizontal wheel) is lost.
+/// X and Y from 0 to FFFFh (or a movement to the right and up), and the wheel towards the user. Side
+/// buttons, which it can't say, are in the mouse's packet that comes with it, where that is an
+/// IntelliMouse Explorer's.
 ///
 /// Not modelled: the restriction of the port to privileged code (command 86), which is taken and does
 /// nothing, and all of the backdoor that is not about the pointer.
@@ -183,7 +184,7 @@ extension I8042 {
     guarded.withLock { guarded in
       guard guarded.state.vmware.isEnabled else { return }
       guarded.state.vmware.add(motion)
-      guarded.state.mouse.nudge()
+      guarded.state.mouse.nudge(sideButtons: PS2Mouse.Buttons(rawValue: motion.buttons.rawValue))
       update(&guarded)
     }
   }

@@ -196,6 +196,7 @@ import Testing
       ("ctrl-minus", [.leftControl, .minus]), ("(", [.leftShift, .digit9]), ("A", [.a]),
       ("kp5", [.keypad5]), ("rctrl-pgdn", [.rightControl, .pageDown]), ("f12", [.f12]),
       ("ctrl-ctrl-c", [.leftControl, .c]), ("altgr-space", [.rightAlt, .space]),
+      ("power", [.power]), ("f24", [.f24]),
     ]
     for (name, keys) in names { #expect(try Chord(name).keys == keys, "\(name)") }
   }

@@ -97,6 +97,21 @@ import Testing
     #expect(packet()[3] == 1)
   }
 
+  @Test func sideButtonsComeWithTheMousesPacket() {
+    for rate in [UInt8(200), 200, 80] {
+      guest.mouseCommand(0xF3)
+      guest.mouseCommand(rate)
+    }
+    enable()
+    let masks: [UInt16] = [0, 0x80, 0x101, 0x001]
+    for mask in masks { point(5, 5, mask) }
+    #expect(
+      guest.drain(waiting: 13_000_000) == [
+        0x08, 0, 0, 0, 0x08, 0, 0, 0x10, 0x08, 0, 0, 0x20, 0x08, 0, 0, 0,
+      ])
+    #expect([packet()[0], packet()[0], packet()[0]] == [0, 0x20, 0x20])
+  }
+
   @Test func relativeModeTellsMovements() {
     enable(absolute: false)
     point(100, 100)
