@@ -52,8 +52,10 @@ bench: ## Measure beside QEMU; BENCH_JSON=file saves the rows
 	@scripts/install-dependencies.sh bench
 	@$(MAKE) --no-print-directory build
 	swift build $(RELEASE) --product ExitBenchmark
+	swift build $(RELEASE) --product Watcher
 	@python3 Benchmarks/bench.py --porthole "$(BINARY)" \
-	  --exits "$(CURDIR)/.build/release/ExitBenchmark" $(ARGS)
+	  --exits "$(CURDIR)/.build/release/ExitBenchmark" \
+	  --watcher "$(CURDIR)/.build/release/Watcher" $(ARGS)
 
 fuzz: build fuzz-bytes fuzz-devices ## Feed desktops and the software processor garbage (SECONDS_EACH=20)
 	@python3 Fuzz/fuzz.py --porthole "$(BINARY)" --seconds $(SECONDS_EACH) $(ARGS)

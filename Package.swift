@@ -125,6 +125,7 @@ let package = Package(
       name: "GuestTests", dependencies: ["Machine", "Guests", "DeviceTestKit"],
       exclude: ["Golden"], swiftSettings: strict),
     .testTarget(
-      name: "ApplianceTests", dependencies: ["Appliance", "Machine"], swiftSettings: strict),
+      name: "ApplianceTests", dependencies: ["Appliance", "Machine", "Display"],
+      swiftSettings: strict),
   ]
 )

@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 
+from display import measure_display
 from rfb import connect_when_up
 
 MEMORY_MIB = 64
@@ -40,8 +41,10 @@ class Machine:
                        "--vnc", f"unix:{self.socket}", "--no-password",
                        "--serial", "stdio", "--name", f"bench-{os.getpid()}"]
         else:
-            command = [binary, "-accel", "kvm", "-cpu", "qemu64", "-m", str(MEMORY_MIB),
-                       "-display", "none", "-vnc", f"unix:{self.socket}", "-nodefaults",
+            # So that its threads have names.
+            name = f"bench-{os.getpid()},debug-threads=on"
+            command = [binary, "-name", name, "-accel", "kvm", "-cpu", "qemu64", "-m",
+                       str(MEMORY_MIB), "-display", "none", "-vnc", f"unix:{self.socket}", "-nodefaults",
                        "-serial", "stdio", "-vga", "std", "-drive", f"file={image},format=raw,if=ide"]
         self.started = time.monotonic()
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL,
@@ -427,11 +430,12 @@ def exit_rows(program):
 
 def write_images(porthole, folder):
     images = {}
-    for name in ("firstlight", "echo", "pulse", "mixes", "diskbench", "latency", "vgabench"):
+    for name in ("firstlight", "echo", "pulse", "mixes", "diskbench", "latency", "vgabench",
+                 "motion"):
         images[name] = os.path.join(folder, f"{name}.img")
         subprocess.run([porthole, "guest", name, "--write", images[name]], check=True)
     # QEMU tells a diskette by its size.
-    for name in ("mixes", "diskbench", "vgabench"):
+    for name in ("mixes", "diskbench", "vgabench", "motion"):
         os.truncate(images[name], 1440 * 1024)
     return images
 
@@ -453,6 +457,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--porthole", required=True, help="the porthole binary")
     parser.add_argument("--exits", help="the exit benchmark's binary")
+    parser.add_argument("--watcher", help="the measuring viewer's binary")
+    parser.add_argument("--only-display", action="store_true", help="nothing but the pictures' rows")
     parser.add_argument("--kernel",
                         help="a 64-bit Linux kernel, booted in software (Debian's cloud kernel)")
     parser.add_argument("--initrd",
@@ -465,8 +471,14 @@ def main():
         print("QEMU is not installed (Debian: apt-get install qemu-system-x86); its column is empty")
     with tempfile.TemporaryDirectory(prefix="porthole-bench-") as folder:
         images = write_images(arguments.porthole, folder)
+        if arguments.only_display:
+            return report(*(display_rows(kind, binary, images, folder, arguments)
+                            for kind, binary in (("porthole", arguments.porthole), ("qemu", qemu))),
+                          [])
         ours = measure("porthole", arguments.porthole, images, folder, arguments.quick)
         theirs = measure("qemu", qemu, images, folder, arguments.quick) if qemu else {}
+        ours |= display_rows("porthole", arguments.porthole, images, folder, arguments)
+        theirs |= display_rows("qemu", qemu, images, folder, arguments)
         runs = 1 if arguments.quick else 3
         ours |= measure_mixes("porthole", arguments.porthole, images["mixes"], runs)
         if qemu:
@@ -482,13 +494,26 @@ def main():
                 rows |= measure_disk(kind, binary, images["diskbench"], folder, runs)
                 rows |= measure_vga(kind, binary, images["vgabench"], runs)
         latencies = latency_rows(arguments.porthole, images["latency"])
+    if arguments.exits:
+        latencies += [{"row": row["row"], "unit": row["unit"], "porthole": row["value"],
+                       "qemu": None} for row in exit_rows(arguments.exits)]
+    return report(ours, theirs, latencies)
+
+
+def display_rows(kind, binary, images, folder, arguments):
+    """The rows about pictures; none without the machine or the viewer."""
+    if not binary or not arguments.watcher:
+        return {}
+    machine = Machine(kind, binary, images["motion"], folder)
+    return measure_display(machine, arguments.watcher, arguments.quick)
+
+
+def report(ours, theirs, others):
+    """Prints the table of what both do, and of `others`, which are rows already; keeps it if asked."""
     rows = [{"row": name, "unit": unit, "porthole": value,
              "qemu": theirs[name][1] if name in theirs else None}
             for name, (unit, value) in ours.items()]
-    rows += latencies
-    if arguments.exits:
-        rows += [{"row": row["row"], "unit": row["unit"], "porthole": row["value"], "qemu": None}
-                 for row in exit_rows(arguments.exits)]
+    rows += others
     print(f"{datetime.date.today()}, {os.cpu_count()} cores, Linux {platform.release()}")
     print_table(rows)
     if os.environ.get("BENCH_JSON"):

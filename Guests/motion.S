@@ -1,7 +1,7 @@
 // What moves on a screen of 1024x768, for measuring: drawn by ring 3 in 64-bit mode, a hundred times
 // a second. Keys choose the scene: 0 stands still, 1 fills the screen with noise that nothing can
-// compress, 2 is a desktop: text that scrolls, and a window that is dragged. Any other key gives the
-// square at 0,0 another colour, and so does a mouse packet to the one at 32,0. `ready` is said on
+// compress, 2 is a desktop: text that scrolls, and a window that is dragged. Space draws the
+// desktop's next picture and stands still again. Any other key gives the square at 0,0 another colour, and so does a mouse packet to the one at 32,0. `ready` is said on
 // COM1 at the start, and a dot at every fiftieth picture.
 #include "guest.inc"
 
@@ -162,8 +162,8 @@ protected:
 
     .code64
 long_mode:
-    // The task state: the ring 0 stack, and an I/O bitmap that gives ring 3 the serial port and the
-    // interrupt mask.
+    // The task state: the ring 0 stack, and an I/O bitmap that gives ring 3 the serial port, the
+    // timer and the interrupt mask.
     movl $TSS, %edi
     xorl %eax, %eax
     movl $26, %ecx
@@ -176,6 +176,7 @@ long_mode:
     rep stosl
     movb $0x00, TSS + IO_BITMAP + COM1 / 8
     movb $0xFD, TSS + IO_BITMAP + 0x21 / 8
+    movb $0xF6, TSS + IO_BITMAP + 0x40 / 8
     movl $0x30, %eax
     ltr %ax
     movl $IDT, %edi
@@ -399,17 +400,27 @@ handle_key:
     je 2f
     cmpb $0x03, %al                 // 2
     je 3f
+    cmpb $0x39, %al                 // space
+    je draw_desktop
     xorl %edi, %edi
     jmp change_square
 1:  movb $0, AT(scene)
     movb $0xF9, %al                 // IRQ 1 and 2
     outb %al, $0x21
+    movb $0x30, %al                 // a mode in which the timer waits for a count
+    outb %al, $0x43
     ret
 2:  movb $1, AT(scene)
     jmp 4f
 3:  movb $2, AT(scene)
     call draw_wallpaper
-4:  movb $0xF8, %al                 // the timer's, too
+4:  movb $0x34, %al
+    outb %al, $0x43
+    movb $(TIMER_DIVISOR & 0xFF), %al
+    outb %al, $0x40
+    movb $(TIMER_DIVISOR >> 8), %al
+    outb %al, $0x40
+    movb $0xF8, %al                 // the timer's interrupt, too
     outb %al, $0x21
 9:  ret
 
@@ -694,12 +705,12 @@ gdt_pointer:
 idt_pointer:
     .word 0x2FF
     .quad IDT
-// Port and value: ICW1 to ICW4 and the masks of both interrupt controllers, the timer's rate.
+// Port and value: ICW1 to ICW4 and the masks of both interrupt controllers; the timer stands.
 chip_program:
     .byte 0x20, 0x11, 0x21, 0x20, 0x21, 0x04, 0x21, 0x01
     .byte 0xA0, 0x11, 0xA1, 0x28, 0xA1, 0x02, 0xA1, 0x01
     .byte 0x21, 0xF9, 0xA1, 0xEF
-    .byte 0x43, 0x34, 0x40, TIMER_DIVISOR & 0xFF, 0x40, TIMER_DIVISOR >> 8
+    .byte 0x43, 0x30
 chip_program_end:
 ready_text: .asciz "ready\r\n"
 GUEST_END motion

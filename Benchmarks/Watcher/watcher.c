@@ -5,6 +5,7 @@
 //   Watcher SOCKET key COUNT GAP             ms from a key to the changed pixel at 0,0
 //   Watcher SOCKET pointer COUNT GAP         ms from a pointer event to the changed pixel at 32,0
 //   Watcher SOCKET press KEYSYM...           taps keys, and leaves
+//   Watcher SOCKET session ENCODINGS COUNT   bytes of so many pictures that Space steps through
 //
 // ENCODINGS are numbers with commas between them, the best first; GAP is the longest pause before an
 // event, in ms. Answers are one line of JSON (RFC 6143; numbers of encodings: IANA).
@@ -16,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
@@ -236,12 +236,16 @@ static void start(const char *path, const char *encodings) {
   request(false);
 }
 
+// Seconds of processor time that this viewer took.
+static double cpu(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+  return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
 static void drain(double seconds) {
   update();
-  struct rusage used;
-  getrusage(RUSAGE_SELF, &used);
-  double before = (double)used.ru_utime.tv_sec + (double)used.ru_stime.tv_sec +
-                  (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
+  double before = cpu();
   bytes = rects = pixels = updates = 0;
   double begun = now(), last = begun;
   double gap = 0;
@@ -253,13 +257,10 @@ static void drain(double seconds) {
     if (at - last > gap) gap = at - last;
     last = at;
   }
-  getrusage(RUSAGE_SELF, &used);
-  double cpu = (double)used.ru_utime.tv_sec + (double)used.ru_stime.tv_sec +
-               (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6 - before;
   printf("{\"updates\": %llu, \"rects\": %llu, \"pixels\": %llu, \"bytes\": %llu, "
          "\"seconds\": %.4f, \"longest\": %.2f, \"cpu\": %.4f}\n",
          (unsigned long long)updates, (unsigned long long)rects, (unsigned long long)pixels,
-         (unsigned long long)bytes, (now() - begun) / 1000, gap, cpu);
+         (unsigned long long)bytes, (now() - begun) / 1000, gap, cpu() - before);
 }
 
 // Takes updates for `pause` ms.
@@ -296,12 +297,35 @@ static void latency(bool keys, int count, double gap) {
   printf("]\n");
 }
 
+static void session(int count) {
+  update();
+  key('2', true);
+  key('2', false);
+  key('0', true);
+  key('0', false);
+  follow(300);
+  bytes = rects = updates = 0;
+  for (int i = 0; i < count; i++) {
+    uint64_t before = updates;
+    key(' ', true);
+    key(' ', false);
+    while (updates == before) update();
+    // The rest of the picture, where it came in pieces.
+    follow(45);
+  }
+  printf("{\"updates\": %llu, \"rects\": %llu, \"pixels\": %llu, \"bytes\": %llu}\n", (unsigned long long)updates, (unsigned long long)rects, (unsigned long long)pixels,
+         (unsigned long long)bytes);
+}
+
 int main(int count, char **words) {
   if (count < 4) die("words are missing: see the source");
   const char *what = words[2];
   bool draining = strcmp(what, "drain") == 0 && count == 5;
-  start(words[1], draining ? words[3] : "0,-223");
-  if (draining) {
+  bool stepping = strcmp(what, "session") == 0 && count == 5;
+  start(words[1], draining || stepping ? words[3] : "0,-223");
+  if (stepping) {
+    session(atoi(words[4]));
+  } else if (draining) {
     drain(atof(words[4]));
   } else if (strcmp(what, "press") == 0) {
     update();

@@ -25,6 +25,13 @@ static void pointer_event(int buttons, int x, int y, rfbClientPtr client) {
   viewer->handlers.pointer(viewer->handlers.context, (uint8_t)buttons, x, y);
 }
 
+static int desktop_size(int width, int height, int screens, struct rfbExtDesktopScreen *screen,
+                        rfbClientPtr client) {
+  (void)screen;
+  struct cvnc_viewer *viewer = client->clientData;
+  return viewer->handlers.resize(viewer->handlers.context, width, height, screens);
+}
+
 // Pixels are 0x00RRGGBB whatever the host's byte order; the library's default is 0x00BBGGRR.
 static void set_format(rfbScreenInfoPtr screen) {
   screen->serverFormat.depth = 24;
@@ -47,6 +54,7 @@ static void prepare(void) {
   made->deferPtrUpdateTime = 0;
   made->kbdAddEvent = key_event;
   made->ptrAddEvent = pointer_event;
+  made->setDesktopSizeHook = desktop_size;
   set_format(made);
   memcpy(&template_screen, made, sizeof template_screen);
   free(made);
@@ -112,6 +120,7 @@ void cvnc_destroy(struct cvnc_viewer *viewer) {
   pthread_mutex_destroy(&viewer->screen.cursorMutex);
   free(viewer->canvas);
   sender_free(&viewer->sender);
+  copies_clear(&viewer->copies);
   free(viewer);
 }
 
@@ -150,6 +159,12 @@ static bool meets_request(rfbClientPtr client, sraRegionPtr region) {
   return meets;
 }
 
+static bool copies_meet_request(struct cvnc_viewer *viewer) {
+  for (int i = 0; i < viewer->copies.count; i++)
+    if (meets_request(viewer->client, viewer->copies.all[i].to)) return true;
+  return false;
+}
+
 bool cvnc_pending(struct cvnc_viewer *viewer) {
   rfbClientPtr client = viewer->client;
   LOCK(client->updateMutex);
@@ -161,7 +176,7 @@ bool cvnc_pending(struct cvnc_viewer *viewer) {
               (client->enableCursorShapeUpdates && client->cursorWasChanged &&
                client->readyForSetColourMapEntries) ||
               meets_request(client, client->modifiedRegion) ||
-              meets_request(client, client->copyRegion);
+              copies_meet_request(viewer);
   }
   UNLOCK(client->updateMutex);
   return pending;
@@ -183,35 +198,43 @@ void cvnc_mark(struct cvnc_viewer *viewer, const struct cvnc_rect *rects, size_t
   sraRgnDestroy(region);
 }
 
-// The copy that was not sent yet becomes a change like others. The update lock is held.
-static void drop_copy(rfbClientPtr client) {
-  sraRgnOr(client->modifiedRegion, client->copyRegion);
-  sraRgnMakeEmpty(client->copyRegion);
+void copies_clear(struct copies *copies) {
+  while (copies->count) sraRgnDestroy(copies->all[--copies->count].to);
+}
+
+void drop_copies(struct cvnc_viewer *viewer) {
+  for (int i = 0; i < viewer->copies.count; i++)
+    sraRgnOr(viewer->client->modifiedRegion, viewer->copies.all[i].to);
+  copies_clear(&viewer->copies);
+}
+
+// Notes a copy to `target`, which is given away. The updateMutex is held.
+static void add_copy(struct cvnc_viewer *viewer, sraRegionPtr target, int dx, int dy) {
+  sraRegionPtr modified = viewer->client->modifiedRegion;
+  // What the peer lacks where the copy comes from, it lacks where the copy goes to as well.
+  sraRegionPtr lacking = sraRgnCreateRgn(target);
+  sraRgnOffset(lacking, -dx, -dy);
+  sraRgnAnd(lacking, modified);
+  sraRgnOffset(lacking, dx, dy);
+  sraRgnSubtract(modified, target);
+  sraRgnOr(modified, lacking);
+  sraRgnSubtract(target, lacking);
+  sraRgnDestroy(lacking);
+  viewer->copies.all[viewer->copies.count++] = (struct copy){target, dx, dy};
 }
 
 void cvnc_copy(struct cvnc_viewer *viewer, struct cvnc_rect to, int dx, int dy) {
   rfbClientPtr client = viewer->client;
   sraRegionPtr target = sraRgnCreateRect(to.x, to.y, to.x + to.width, to.y + to.height);
   LOCK(client->updateMutex);
-  drop_copy(client);
-  if (!client->useCopyRect) {
-    sraRgnOr(client->modifiedRegion, target);
+  if (viewer->copies.count == MOST_COPIES) drop_copies(viewer);
+  if (client->useCopyRect) {
+    add_copy(viewer, target, dx, dy);
   } else {
-    // What the peer lacks where the copy comes from, it lacks where the copy goes to as well.
-    sraRegionPtr lacking = sraRgnCreateRgn(target);
-    sraRgnOffset(lacking, -dx, -dy);
-    sraRgnAnd(lacking, client->modifiedRegion);
-    sraRgnOffset(lacking, dx, dy);
-    sraRgnSubtract(client->modifiedRegion, target);
-    sraRgnOr(client->modifiedRegion, lacking);
-    sraRgnSubtract(target, lacking);
-    sraRgnOr(client->copyRegion, target);
-    client->copyDX = dx;
-    client->copyDY = dy;
-    sraRgnDestroy(lacking);
+    sraRgnOr(client->modifiedRegion, target);
+    sraRgnDestroy(target);
   }
   UNLOCK(client->updateMutex);
-  sraRgnDestroy(target);
 }
 
 static void mark_all(struct cvnc_viewer *viewer) {
@@ -240,6 +263,10 @@ bool cvnc_show(struct cvnc_viewer *viewer, const uint32_t *pixels, int width, in
   viewer->pixels = pixels;
   viewer->width = width;
   viewer->height = height;
+  // All of the picture will be sent.
+  LOCK(viewer->client->updateMutex);
+  copies_clear(&viewer->copies);
+  UNLOCK(viewer->client->updateMutex);
   if (fits || viewer->client->useNewFBSize) {
     if (fits) {
       screen->frameBuffer = (char *)pixels;
@@ -259,8 +286,7 @@ bool cvnc_show(struct cvnc_viewer *viewer, const uint32_t *pixels, int width, in
 
 static int smaller(int a, int b) { return a < b ? a : b; }
 
-// Copies the parts of the picture that are about to be sent into the copy of the peer's size.
-static void fill_canvas(struct cvnc_viewer *viewer, sraRegionPtr region) {
+void fill_canvas(struct cvnc_viewer *viewer, sraRegionPtr region) {
   int stride = viewer->screen.width;
   sraRect r;
   sraRectangleIterator *rects = sraRgnGetIterator(region);
@@ -274,44 +300,29 @@ static void fill_canvas(struct cvnc_viewer *viewer, sraRegionPtr region) {
   sraRgnReleaseIterator(rects);
 }
 
-// A peer has one stream for all rectangles of Zlib, and one for ZRLE: where ours has begun, the
-// library's pixels go out raw; where the library's has, all go there from then on.
-static bool send_by_library(struct cvnc_viewer *viewer, sraRegionPtr region) {
-  rfbClientPtr client = viewer->client;
-  struct sender *sender = &viewer->sender;
-  int preferred = client->preferredEncoding;
-  if ((preferred == rfbEncodingZlib && sender->zlib.begun) ||
-      (preferred == rfbEncodingZRLE && sender->zrle.begun)) {
-    client->preferredEncoding = rfbEncodingRaw;
-  } else if (!sraRgnEmpty(region)) {
-    sender->library_zlib |= preferred == rfbEncodingZlib;
-    sender->library_zrle |= preferred == rfbEncodingZRLE;
-  }
-  LOCK(client->sendMutex);
-  bool sent = rfbSendFramebufferUpdate(client, region);
-  UNLOCK(client->sendMutex);
-  client->preferredEncoding = preferred;
-  return sent;
-}
-
 bool cvnc_send(struct cvnc_viewer *viewer) {
   if (!cvnc_pending(viewer)) return true;
   rfbClientPtr client = viewer->client;
+  // An update of the library's with another size says nothing but that.
+  bool own = can_send_own(viewer) && !(client->useNewFBSize && client->newFBSizePending);
   // A request or a mark from before a change of size may reach beyond the picture.
   sraRegionPtr bounds = sraRgnCreateRect(0, 0, viewer->screen.width, viewer->screen.height);
   LOCK(client->updateMutex);
-  if (viewer->canvas) drop_copy(client);
+  if (!own || !client->useCopyRect || viewer->canvas) drop_copies(viewer);
   sraRgnAnd(client->modifiedRegion, bounds);
   sraRgnAnd(client->requestedRegion, bounds);
   sraRegionPtr region = sraRgnCreateRgn(client->modifiedRegion);
   UNLOCK(client->updateMutex);
   sraRgnDestroy(bounds);
-  if (can_send_own(viewer)) {
-    sraRgnDestroy(region);
-    return send_own(viewer);
+  bool sent;
+  if (own) {
+    sent = send_own(viewer);
+  } else {
+    if (viewer->canvas) fill_canvas(viewer, region);
+    LOCK(client->sendMutex);
+    sent = rfbSendFramebufferUpdate(client, region);
+    UNLOCK(client->sendMutex);
   }
-  if (viewer->canvas) fill_canvas(viewer, region);
-  bool sent = send_by_library(viewer, region);
   sraRgnDestroy(region);
   return sent && client->state == RFB_NORMAL;
 }

@@ -19,7 +19,8 @@ uint8_t *bytes_room(struct bytes *bytes, size_t count);
 // can't be compressed goes into it as it is, which costs next to nothing.
 struct stream {
   z_stream z;
-  bool made;   // `z` is initialised
+  bool made;   // `z` is initialised, for `level`
+  int level;
   bool begun;  // the stream's header was given
   bool stale;  // the peer's history is not `z`'s: nothing may refer to what was before
 };
@@ -50,11 +51,22 @@ struct sender {
   struct bytes out;     // what was encoded and not written yet
   struct bytes before;  // what is about to be compressed
   struct stream zlib, zrle, tight;
-  // The library has begun its own stream of the encoding.
-  bool library_zlib, library_zrle;
 };
 
 void sender_free(struct sender *sender);
+
+// Copies that were not sent yet, oldest first. The peer has the picture once it has made all of them,
+// but for what the library's modifiedRegion says.
+enum { MOST_COPIES = 8 };
+struct copies {
+  struct copy {
+    sraRegionPtr to;
+    int dx, dy;
+  } all[MOST_COPIES];
+  int count;
+};
+
+void copies_clear(struct copies *copies);
 
 struct cvnc_viewer {
   rfbScreenInfo screen;
@@ -66,10 +78,16 @@ struct cvnc_viewer {
   int width, height;
   uint32_t *canvas;
   struct sender sender;
+  struct copies copies;  // guarded by the client's updateMutex
 };
 
-// Whether `send_own` serves the encoding and the pixel format that the peer asked for. Where it does
-// not, the library does.
+// Makes changes like others of the copies that were not sent yet. The updateMutex is held.
+void drop_copies(struct cvnc_viewer *viewer);
+// Copies the parts of the picture that are about to be sent into the copy of the peer's size.
+void fill_canvas(struct cvnc_viewer *viewer, sraRegionPtr region);
+
+// Whether `send_own` serves the encoding that the peer asked for. Where it does not, the library does.
+// An encoding with compression that goes on from update to update is served by one of both only.
 bool can_send_own(struct cvnc_viewer *viewer);
 // Encodes and writes one update of what changed and was asked for. Returns false where the peer is
 // lost.

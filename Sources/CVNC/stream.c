@@ -34,17 +34,23 @@ static bool begin(struct stream *stream, struct bytes *out) {
 
 // Makes the deflater ready for `level`, with no history that the peer does not have.
 static bool prepare(struct stream *stream, int level) {
+  // zlib would write something at a change of the level; a new deflater begins with nothing.
+  if (stream->made && stream->level != level) {
+    deflateEnd(&stream->z);
+    memset(&stream->z, 0, sizeof stream->z);
+    stream->made = false;
+  }
   if (!stream->made) {
     // Without zlib's own header and sum, so that other blocks can stand between its own.
     if (deflateInit2(&stream->z, level, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY) != Z_OK)
       return false;
     stream->made = true;
+    stream->level = level;
   } else if (stream->stale && deflateReset(&stream->z) != Z_OK) {
     return false;
   }
   stream->stale = false;
-  // Nothing is left of the last flush, so this writes nothing.
-  return deflateParams(&stream->z, level, Z_DEFAULT_STRATEGY) == Z_OK;
+  return true;
 }
 
 bool stream_deflate(struct stream *stream, struct bytes *out, const uint8_t *data, size_t count,
@@ -118,4 +124,9 @@ bool area_is_noise(const struct area *area) {
   uint64_t same = 0, all = (uint64_t)total * 3;
   for (int i = 0; i < 256; i++) same += (uint64_t)counts[i] * counts[i];
   return same * 180 < all * all + all * 180;
+}
+
+bool cvnc_is_noise(const uint32_t *pixels, int width, int height) {
+  struct area area = {.pixels = pixels, .stride = (size_t)width, .width = width, .height = height};
+  return area_is_noise(&area);
 }

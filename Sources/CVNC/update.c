@@ -97,10 +97,24 @@ static bool put_header(struct cvnc_viewer *viewer, sraRect r, int32_t encoding) 
   return put(viewer, header, sizeof header);
 }
 
+// 32-bit pixels of 8 bits a colour in the host's byte order, blue or red in the lowest byte.
+static bool is_own_format(const rfbPixelFormat *format) {
+  if (format->bitsPerPixel != 32 || format->depth != 24 || !format->trueColour ||
+      format->bigEndian || format->redMax != 255 || format->greenMax != 255 ||
+      format->blueMax != 255 || format->greenShift != 8)
+    return false;
+  return (format->redShift == 16 && format->blueShift == 0) ||
+         (format->redShift == 0 && format->blueShift == 16);
+}
+
+static const uint32_t *frame_of(const struct cvnc_viewer *viewer) {
+  return viewer->canvas ? viewer->canvas : viewer->pixels;
+}
+
 static struct area area_of(struct cvnc_viewer *viewer, sraRect r) {
   size_t stride = (size_t)viewer->screen.width;
   return (struct area){
-      .pixels = viewer->pixels + (size_t)r.y1 * stride + (size_t)r.x1,
+      .pixels = frame_of(viewer) + (size_t)r.y1 * stride + (size_t)r.x1,
       .stride = stride,
       .width = r.x2 - r.x1,
       .height = r.y2 - r.y1,
@@ -118,13 +132,20 @@ static void copy_row(uint32_t *to, const uint32_t *from, int width, bool swapped
 }
 
 // The area's pixels as the peer has them, one row after the other.
-static bool gather(struct bytes *into, const struct area *area) {
-  size_t row = (size_t)area->width * 4;
+static bool gather(struct cvnc_viewer *viewer, struct bytes *into, const struct area *area) {
+  rfbClientPtr client = viewer->client;
+  size_t row = (size_t)area->width * (client->format.bitsPerPixel / 8);
   uint8_t *to = bytes_room(into, row * (size_t)area->height);
   if (!to) return false;
-  for (int y = 0; y < area->height; y++)
-    copy_row((uint32_t *)(void *)(to + (size_t)y * row), area->pixels + (size_t)y * area->stride,
-             area->width, area->swapped);
+  if (!is_own_format(&client->format)) {
+    client->translateFn(client->translateLookupTable, &viewer->screen.serverFormat,
+                        &client->format, (char *)(uintptr_t)area->pixels, (char *)to,
+                        (int)(area->stride * 4), area->width, area->height);
+  } else {
+    for (int y = 0; y < area->height; y++)
+      copy_row((uint32_t *)(void *)(to + (size_t)y * row), area->pixels + (size_t)y * area->stride,
+               area->width, area->swapped);
+  }
   into->size += row * (size_t)area->height;
   return true;
 }
@@ -135,12 +156,13 @@ static bool send_raw(struct cvnc_viewer *viewer, sraRect r) {
   struct area area = area_of(viewer, r);
   if (!put_header(viewer, r, rfbEncodingRaw)) return false;
   size_t row = (size_t)area.width * 4;
-  if (row * (size_t)area.height < FLUSH_SIZE || area.swapped) {
+  if (row * (size_t)area.height < FLUSH_SIZE || area.swapped ||
+      !is_own_format(&viewer->client->format)) {
     for (int y = 0; y < area.height; y += STRIP) {
       struct area part = area;
       part.pixels += (size_t)y * area.stride;
       part.height = area.height - y < STRIP ? area.height - y : STRIP;
-      if (!gather(&viewer->sender.out, &part)) return false;
+      if (!gather(viewer, &viewer->sender.out, &part)) return false;
       if (viewer->sender.out.size >= FLUSH_SIZE && !flush(viewer)) return false;
     }
     return true;
@@ -162,15 +184,56 @@ static bool send_raw(struct cvnc_viewer *viewer, sraRect r) {
 
 // MARK: Zlib and ZRLE
 
+// Where in a pixel of this format ZRLE's pixels are, and how many bytes (RFC 6143, 7.7.5).
+static int compact_pixel(const rfbPixelFormat *f, int *offset) {
+  *offset = 0;
+  if (f->bitsPerPixel != 32 || f->depth > 24) return f->bitsPerPixel / 8;
+  uint64_t top = (uint64_t)f->redMax << f->redShift | (uint64_t)f->greenMax << f->greenShift |
+                 (uint64_t)f->blueMax << f->blueShift;
+  bool low = top < 1 << 24, high = f->redShift > 7 && f->greenShift > 7 && f->blueShift > 7;
+  if (!low && !high) return 4;
+  // The byte that is left out is the first one in memory, or the last.
+  *offset = low == (f->bigEndian != 0);
+  return 3;
+}
+
+// Tiles of plain pixels, for formats in which `zrle_tiles` does not count colours.
+static bool plain_tiles(struct cvnc_viewer *viewer, struct bytes *out, const struct area *area) {
+  int offset, size = compact_pixel(&viewer->client->format, &offset);
+  size_t whole = viewer->client->format.bitsPerPixel / 8;
+  struct bytes pixels = {0};
+  bool good = true;
+  for (int x = 0; good && x < area->width; x += STRIP) {
+    struct area tile = *area;
+    tile.pixels += x;
+    tile.width = area->width - x < STRIP ? area->width - x : STRIP;
+    pixels.size = 0;
+    size_t count = (size_t)tile.width * (size_t)tile.height;
+    good = gather(viewer, &pixels, &tile);
+    uint8_t *to = good ? bytes_room(out, count * (size_t)size + 1) : NULL;
+    if (!to) {
+      good = false;
+      break;
+    }
+    *to++ = 0;
+    for (size_t i = 0; i < count; i++, to += size)
+      memcpy(to, pixels.data + i * whole + offset, (size_t)size);
+    out->size += count * (size_t)size + 1;
+  }
+  free(pixels.data);
+  return good;
+}
+
 static bool send_zipped(struct cvnc_viewer *viewer, sraRect r, int32_t encoding) {
   struct sender *sender = &viewer->sender;
   struct area area = area_of(viewer, r);
-  bool noise = area_is_noise(&area);
+  bool own = is_own_format(&viewer->client->format), noise = own && area_is_noise(&area);
   struct stream *stream = encoding == rfbEncodingZRLE ? &sender->zrle : &sender->zlib;
   sender->before.size = 0;
-  if (encoding == rfbEncodingZRLE ? !zrle_tiles(&sender->before, &area, noise)
-                                  : !gather(&sender->before, &area))
-    return false;
+  bool made = encoding != rfbEncodingZRLE ? gather(viewer, &sender->before, &area)
+              : own                       ? zrle_tiles(&sender->before, &area, noise)
+                                          : plain_tiles(viewer, &sender->before, &area);
+  if (!made) return false;
   if (!put_header(viewer, r, encoding) || !put(viewer, "\0\0\0\0", 4)) return false;
   size_t start = sender->out.size;
   int level = (int)viewer->client->zlibCompressLevel;
@@ -223,7 +286,7 @@ static bool send_tight(struct cvnc_viewer *viewer, sraRect r) {
   if (!flush(viewer) || !bytes_room(before, stride * 4 * (size_t)(r.y2 - r.y1))) return false;
   for (int y = r.y1; y < r.y2; y++)
     memcpy(before->data + ((size_t)(y - r.y1) * stride + (size_t)r.x1) * 4,
-           viewer->pixels + (size_t)y * stride + r.x1, (size_t)(r.x2 - r.x1) * 4);
+           frame_of(viewer) + (size_t)y * stride + r.x1, (size_t)(r.x2 - r.x1) * 4);
   char *frame = screen->frameBuffer;
   // The library counts rows from the top of the picture, and reads none but these.
   screen->frameBuffer = (char *)((uintptr_t)before->data - (size_t)r.y1 * stride * 4);
@@ -239,16 +302,6 @@ static bool send_hextile(struct cvnc_viewer *viewer, sraRect r) {
 }
 
 // MARK: An update
-
-// 32-bit pixels of 8 bits a colour in the host's byte order, blue or red in the lowest byte.
-static bool is_own_format(const rfbPixelFormat *format) {
-  if (format->bitsPerPixel != 32 || format->depth != 24 || !format->trueColour ||
-      format->bigEndian || format->redMax != 255 || format->greenMax != 255 ||
-      format->blueMax != 255 || format->greenShift != 8)
-    return false;
-  return (format->redShift == 16 && format->blueShift == 0) ||
-         (format->redShift == 0 && format->blueShift == 16);
-}
 
 // A part of an update that is encoded in one go.
 struct part {
@@ -337,35 +390,19 @@ static bool plan(struct cvnc_viewer *viewer, sraRegionPtr region, struct parts *
   return good;
 }
 
-static bool send_copies(struct cvnc_viewer *viewer, sraRegionPtr region, int dx, int dy) {
+static bool send_copy(struct cvnc_viewer *viewer, const struct copy *copy) {
   bool good = true;
   sraRect r;
-  // In an order in which no copy takes what another one has overwritten.
-  sraRectangleIterator *rects = sraRgnGetReverseIterator(region, dx > 0, dy > 0);
+  // In an order in which no rectangle takes what another one has overwritten.
+  sraRectangleIterator *rects = sraRgnGetReverseIterator(copy->to, copy->dx > 0, copy->dy > 0);
   while (good && sraRgnIteratorNext(rects, &r)) {
     uint8_t source[4];
-    put16(source, r.x1 - dx);
-    put16(source + 2, r.y1 - dy);
+    put16(source, r.x1 - copy->dx);
+    put16(source + 2, r.y1 - copy->dy);
     good = put_header(viewer, r, rfbEncodingCopyRect) && put(viewer, source, sizeof source);
   }
   sraRgnReleaseIterator(rects);
   return good;
-}
-
-// Whether the peer has to be told that there is no cursor but the one in the picture.
-static bool needs_cursor(rfbClientPtr client) {
-  return client->enableCursorShapeUpdates && client->cursorWasChanged &&
-         client->readyForSetColourMapEntries;
-}
-
-// A cursor of no size. It is not left to the library, whose compression of the pixels beside it would
-// begin a stream that the peer takes for ours.
-static bool put_no_cursor(struct cvnc_viewer *viewer) {
-  rfbClientPtr client = viewer->client;
-  client->cursorWasChanged = FALSE;
-  return put_header(viewer, (sraRect){0, 0, 0, 0},
-                    client->useRichCursorEncoding ? (int32_t)rfbEncodingRichCursor
-                                                  : (int32_t)rfbEncodingXCursor);
 }
 
 static bool send_part(struct cvnc_viewer *viewer, struct part part) {
@@ -382,16 +419,30 @@ static bool send_part(struct cvnc_viewer *viewer, struct part part) {
   }
 }
 
-static bool send_parts(struct cvnc_viewer *viewer, sraRegionPtr region, sraRegionPtr copies, int dx,
-                       int dy) {
+// The peer need not draw a cursor: the guest's pointer is in the picture. Told by a cursor of no size.
+static bool takes_cursor(struct cvnc_viewer *viewer) {
+  rfbClientPtr client = viewer->client;
+  bool takes = client->enableCursorShapeUpdates && client->cursorWasChanged &&
+               client->readyForSetColourMapEntries;
+  if (takes) client->cursorWasChanged = FALSE;
+  return takes;
+}
+
+static bool send_parts(struct cvnc_viewer *viewer, sraRegionPtr region,
+                       const struct copies *copies) {
   struct parts parts = {0};
-  bool good = plan(viewer, region, &parts);
-  bool cursor = needs_cursor(viewer->client);
-  uint32_t count = parts.rects + (uint32_t)sraRgnCountRects(copies) + cursor;
+  bool good = plan(viewer, region, &parts), cursor = takes_cursor(viewer);
+  uint32_t count = parts.rects + cursor;
+  for (int i = 0; i < copies->count; i++) count += (uint32_t)sraRgnCountRects(copies->all[i].to);
   uint8_t header[4] = {rfbFramebufferUpdate};
   put16(header + 2, parts.open || count > 0xFFFE ? 0xFFFF : (int)count);
-  good = good && put(viewer, header, sizeof header) &&
-         (!cursor || put_no_cursor(viewer)) && send_copies(viewer, copies, dx, dy);
+  good = good && put(viewer, header, sizeof header);
+  if (good && cursor) {
+    bool rich = viewer->client->useRichCursorEncoding;
+    good = put_header(viewer, (sraRect){0, 0, 0, 0},
+                      rich ? (int32_t)rfbEncodingRichCursor : (int32_t)rfbEncodingXCursor);
+  }
+  for (int i = 0; good && i < copies->count; i++) good = send_copy(viewer, &copies->all[i]);
   for (size_t i = 0; good && i < parts.count; i++) {
     good = send_part(viewer, parts.all[i]);
     if (good && viewer->sender.out.size >= FLUSH_SIZE) good = flush(viewer);
@@ -401,50 +452,52 @@ static bool send_parts(struct cvnc_viewer *viewer, sraRegionPtr region, sraRegio
   return good && flush(viewer);
 }
 
+// Whether the peer asked for all that the copies change.
+static bool copies_are_asked_for(struct cvnc_viewer *viewer) {
+  bool asked = true;
+  for (int i = 0; asked && i < viewer->copies.count; i++) {
+    sraRegionPtr rest = sraRgnCreateRgn(viewer->copies.all[i].to);
+    asked = !sraRgnSubtract(rest, viewer->client->requestedRegion);
+    sraRgnDestroy(rest);
+  }
+  return asked;
+}
+
 // What the peer waits for and has not got; it counts as sent from now on.
-static void take_regions(struct cvnc_viewer *viewer, sraRegionPtr region, sraRegionPtr copies,
-                         int *dx, int *dy) {
+static void take_regions(struct cvnc_viewer *viewer, sraRegionPtr region, struct copies *copies) {
   rfbClientPtr client = viewer->client;
   LOCK(client->updateMutex);
-  *dx = client->copyDX;
-  *dy = client->copyDY;
+  if (!copies_are_asked_for(viewer)) drop_copies(viewer);
+  *copies = viewer->copies;
+  viewer->copies.count = 0;
   sraRgnOr(region, client->modifiedRegion);
   sraRgnAnd(region, client->requestedRegion);
-  sraRgnOr(copies, client->copyRegion);
-  sraRgnAnd(copies, client->requestedRegion);
-  // What was not asked for can't be copied later: its source may be another one by then.
-  sraRgnSubtract(client->copyRegion, copies);
-  sraRgnOr(client->modifiedRegion, client->copyRegion);
   sraRgnSubtract(client->modifiedRegion, region);
-  sraRgnMakeEmpty(client->copyRegion);
   sraRgnMakeEmpty(client->requestedRegion);
   UNLOCK(client->updateMutex);
 }
 
 bool send_own(struct cvnc_viewer *viewer) {
-  sraRegionPtr region = sraRgnCreate(), copies = sraRgnCreate();
-  int dx, dy;
-  take_regions(viewer, region, copies, &dx, &dy);
+  sraRegionPtr region = sraRgnCreate();
+  struct copies copies;
+  take_regions(viewer, region, &copies);
+  if (viewer->canvas) fill_canvas(viewer, region);
   LOCK(viewer->client->sendMutex);
-  bool sent = send_parts(viewer, region, copies, dx, dy);
+  bool sent = send_parts(viewer, region, &copies);
   UNLOCK(viewer->client->sendMutex);
   sraRgnDestroy(region);
-  sraRgnDestroy(copies);
+  copies_clear(&copies);
   return sent;
 }
 
 bool can_send_own(struct cvnc_viewer *viewer) {
-  rfbClientPtr client = viewer->client;
-  if (viewer->canvas || client->newFBSizePending || client->scaledScreen != client->screen)
-    return false;
-  if (client->preferredEncoding == rfbEncodingTight) return true;
-  if (!is_own_format(&client->format)) return false;
-  switch (client->preferredEncoding) {
+  switch (viewer->client->preferredEncoding) {
     case -1:
     case rfbEncodingRaw:
-    case rfbEncodingHextile: return true;
-    case rfbEncodingZlib: return !viewer->sender.library_zlib;
-    case rfbEncodingZRLE: return !viewer->sender.library_zrle;
+    case rfbEncodingZlib:
+    case rfbEncodingZRLE:
+    case rfbEncodingHextile:
+    case rfbEncodingTight: return true;
     default: return false;
   }
 }

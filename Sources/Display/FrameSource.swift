@@ -2,8 +2,8 @@
 public struct FrameUpdate: Sendable, Equatable {
   /// Where pixels differ from before; empty where nothing changed. At most 50 rectangles.
   public var damage: [FrameRect]
-  /// What moved as a whole before that; `damage` is what this leaves to be sent.
-  public var copy: FrameCopy?
+  /// What moved as a whole before that, one after the other; `damage` is what this leaves to be sent.
+  public var copies: [FrameCopy]
   /// The frame was given another size (and is damaged whole).
   public var resized: Bool
   /// When the picture will change by itself next (a blinking cursor), in nanoseconds from now; nil
@@ -11,14 +11,27 @@ public struct FrameUpdate: Sendable, Equatable {
   public var nextChange: UInt64?
 
   public init(
-    damage: [FrameRect] = [], copy: FrameCopy? = nil, resized: Bool = false,
+    damage: [FrameRect] = [], copies: [FrameCopy] = [], resized: Bool = false,
     nextChange: UInt64? = nil
   ) {
     self.damage = damage
-    self.copy = copy
+    self.copies = copies
     self.resized = resized
     self.nextChange = nextChange
   }
+}
+
+/// A picture as it was at one moment, and what is known of it.
+public struct Screenshot: Sendable {
+  public var frame: Frame
+  /// Counts the changes of the picture that were noticed. Two screenshots with the same number show
+  /// the same picture.
+  public var sequence: UInt64
+  /// The machine's clock when the picture was taken, in nanoseconds since it was made.
+  public var time: UInt64
+  /// How long before that the last change was noticed, in nanoseconds. Changes are looked for as
+  /// often as viewers need it, and by each screenshot.
+  public var damageAge: UInt64
 }
 
 /// A picture that somebody draws: the video adapter, as the display thread sees it.
@@ -30,6 +43,10 @@ public protocol FrameSource: AnyObject, Sendable {
 
   /// The picture as it is now, apart from any ``update(_:everything:)``: takes no damage from it.
   func capture() -> Frame
+
+  /// A viewer would like the picture to have this size: whoever draws it is told that it would suit
+  /// the screen. Returns false where it can't have it.
+  func offer(_ size: FrameSize) -> Bool
 
   /// Sets who is told that the picture may have changed in a way that ``update(_:everything:)``
   /// must be called to see: register and mode changes, and writes that came through an exit.

@@ -104,6 +104,9 @@ public final class Machine: @unchecked Sendable {
   /// The picture as it is now.
   public func capture() -> Frame { parts.video.capture() }
 
+  /// The picture as it is now, and what is known of it.
+  public func screenshot() -> Screenshot { parts.video.screenshot() }
+
   /// The text on the screen; nil while the display is in a graphics mode.
   public func textScreen() -> TextScreen? { parts.video.textScreen() }
 

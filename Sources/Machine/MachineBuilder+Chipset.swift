@@ -53,7 +53,7 @@ extension MachineBuilder {
     try pci.attach(powerFunction, slot: MemoryMap.isaBridgeSlot, number: 3)
     let rom = try stock?.videoROM.map { try ExpansionROM($0, space: space, log: log) }
     try pci.attach(
-      VideoFunction.make(video, edid: MonitorData.block, rom: rom), slot: MemoryMap.videoSlot)
+      VideoFunction.make(video, rom: rom), slot: MemoryMap.videoSlot)
     let usb = USBControllerFunction.make(tablet: tablet, memory: space, clock: clock)
     try pci.attach(usb.function, slot: MemoryMap.usbSlot)
     return Chipset(

@@ -283,6 +283,10 @@ struct MachineBuilder {
     let video = VideoAdapter(
       memory: memory, clock: clock, legacyWindow: space.makeWindow(memory),
       linearWindow: space.makeWindow(memory), linearAddress: nil, log: log)
+    if let size = configuration.resolution, !video.monitor.prefer(size) {
+      throw HostError(
+        "show \(size.width)x\(size.height) pixels", advice: "the display has no such size")
+    }
     for range in VideoAdapter.portRanges {
       let first = range.lowerBound - VideoAdapter.ports.lowerBound
       try ports.register(OffsetPorts(video, by: first), at: range)

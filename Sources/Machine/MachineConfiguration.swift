@@ -82,6 +82,8 @@ public struct MachineConfiguration: Sendable {
   public var directBoot: DirectBootFiles?
   /// Nil for a desktop without a VNC server.
   public var vnc: VNCConfiguration?
+  /// The size that the monitor prefers; nil for the standard one. See ``DisplayMonitor``.
+  public var resolution: FrameSize?
   /// What the guest believes its keyboard types.
   public var keyboard: KeyboardLayout = .us
   /// What viewers press to have the text that they copied typed; nil for nothing.

@@ -21,23 +21,24 @@ static void got_copy(rfbClient *client, int from_x, int from_y, int width, int h
 }
 
 struct cvncclient *cvncclient_open(uint16_t port, const char *encodings, int quality,
-                                   bool red_first) {
+                                   bool red_first, bool few_colors) {
   rfbClientLog = rfbClientErr = quiet;
   struct cvncclient *self = calloc(1, sizeof *self);
-  rfbClient *client = self ? rfbGetClient(8, 3, 4) : NULL;
+  rfbClient *client = !self ? NULL : few_colors ? rfbGetClient(5, 3, 2) : rfbGetClient(8, 3, 4);
   if (!client) {
     free(self);
     return NULL;
   }
-  client->format.redShift = red_first ? 0 : 16;
-  client->format.greenShift = 8;
-  client->format.blueShift = red_first ? 16 : 0;
-  client->format.depth = 24;
+  int bits = few_colors ? 5 : 8;
+  client->format.redShift = (uint8_t)(red_first ? 0 : bits * 2);
+  client->format.greenShift = (uint8_t)bits;
+  client->format.blueShift = (uint8_t)(red_first ? bits * 2 : 0);
+  client->format.depth = (uint8_t)(bits * 3);
   client->appData.encodingsString = encodings;
   client->appData.compressLevel = 1;
   client->appData.enableJPEG = quality >= 0;
   client->appData.qualityLevel = quality;
-  client->appData.useRemoteCursor = FALSE;
+  client->appData.useRemoteCursor = TRUE;
   client->canHandleNewFBSize = TRUE;
   client->serverHost = strdup("127.0.0.1");
   client->serverPort = port;
@@ -68,10 +69,26 @@ bool cvncclient_follow(struct cvncclient *self, int ms) {
   }
 }
 
-const uint32_t *cvncclient_pixels(struct cvncclient *self, int *width, int *height) {
+void cvncclient_size(struct cvncclient *self, int *width, int *height) {
   *width = self->client->width;
   *height = self->client->height;
-  return (const uint32_t *)(const void *)self->client->frameBuffer;
+}
+
+uint32_t cvncclient_pixel(struct cvncclient *self, int index) {
+  const uint8_t *at = self->client->frameBuffer + index * (self->client->format.bitsPerPixel / 8);
+  uint16_t small;
+  uint32_t large;
+  if (self->client->format.bitsPerPixel == 16) {
+    memcpy(&small, at, sizeof small);
+    return small;
+  }
+  memcpy(&large, at, sizeof large);
+  return large & 0xFFFFFF;
 }
 
 unsigned cvncclient_copies(struct cvncclient *self) { return self->copies; }
+
+void cvncclient_set_level(struct cvncclient *self, int level) {
+  self->client->appData.compressLevel = level;
+  SetFormatAndEncodings(self->client);
+}

@@ -20,6 +20,7 @@ extension RunCommand {
     configuration.bootOrder = boot.kinds
     configuration.hasBootMenu = boot.hasMenu
     configuration.vnc = try vncConfiguration(name: name, password: password)
+    configuration.resolution = resolution
     if let keyboard { configuration.keyboard = keyboard }
     configuration.pasteKey = try KeyboardOption.chord(pasteKey, on: configuration.keyboard)
     configuration.serial = serial
@@ -49,6 +50,7 @@ extension RunCommand {
     }
     if let firmwareVariables { configuration.firmwareVariables = firmwareVariables }
     configuration.vnc = try vncConfiguration(name: name, password: password)
+    configuration.resolution = resolution
     if let keyboard { configuration.keyboard = keyboard }
     configuration.pasteKey = try KeyboardOption.chord(pasteKey, on: configuration.keyboard)
     configuration.serial = serial
@@ -90,6 +92,9 @@ extension RunCommand {
       address = .tcp(host: host, port: try port ?? FreePort.first(host: host))
     case .unix(let path): address = .unix(path: path)
     }
-    return VNCConfiguration(address: address, password: password, desktopName: name)
+    var configuration = VNCConfiguration(
+      address: address, password: password, viewerLimit: viewers, desktopName: name)
+    configuration.viewPassword = try viewPasswordFile.map(Password.read)
+    return configuration
   }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Display
 import Input
 import KVMEngine
 import Machine
@@ -124,6 +125,23 @@ struct RunCommand: ParsableCommand {
   @Option(name: .long, help: "A file whose first line is the VNC password; otherwise one is made.")
   var passwordFile: String?
 
+  @Option(
+    name: .long,
+    help:
+      "A file whose first line is a password for viewers that only view: their input is ignored.")
+  var viewPasswordFile: String?
+
+  @Option(name: .long, help: "How many viewers may be connected at once, 1 to 64.")
+  var viewers: Int = 16
+
+  @Option(
+    name: .long,
+    help: """
+      The size that the monitor prefers, as 1920x1080, for systems that ask it. (default: 1024x768)
+      """,
+    transform: ResolutionOption.parse)
+  var resolution: FrameSize?
+
   @Flag(name: .long, help: "Let viewers connect without a password.")
   var noPassword = false
 
@@ -166,6 +184,12 @@ struct RunCommand: ParsableCommand {
     guard (1...MachineConfiguration.maximumProcessors).contains(cpus) else {
       throw ValidationError(
         "a desktop has 1 to \(MachineConfiguration.maximumProcessors) processors, not \(cpus)")
+    }
+    if noPassword && viewPasswordFile != nil {
+      throw ValidationError("--no-password and --view-password-file exclude each other")
+    }
+    guard (1...64).contains(viewers) else {
+      throw ValidationError("--viewers goes from 1 to 64")
     }
     if noPassword && passwordFile != nil {
       throw ValidationError("--no-password and --password-file exclude each other")

@@ -43,7 +43,10 @@ struct ControlDispatcher: Sendable {
     switch method {
     case .status: answer.reply.status = desktop.status
     case .screenshot:
-      answer.body = try desktop.screenshot()
+      let wish = PictureWish(region: request.region, scale: request.scale)
+      let (file, facts) = try desktop.screenshot(wish)
+      answer.body = file
+      answer.reply.picture = facts
       answer.reply.body = answer.body.count
     case .frame:
       let frame = try desktop.frame()

@@ -40,6 +40,9 @@ struct ControlRequest: Codable, Equatable, Sendable {
   var path: String?
   /// The `mark` of the picture that the client has.
   var mark: String?
+  /// What of the picture, and how large: x, y, width, height; a factor.
+  var region: [Int]?
+  var scale: Double?
   /// Whether the desktop stops once it is saved.
   var stops: Bool?
 }
@@ -57,6 +60,8 @@ struct ControlReply: Codable, Equatable, Sendable {
   var status: DesktopStatus?
   /// The answer to `frame`.
   var frame: ControlFrame?
+  /// Beside the body of `screenshot`.
+  var picture: PictureFacts?
   /// Bytes that follow the line; nil is none.
   var body: Int?
 }

@@ -6,8 +6,8 @@ import Machine
 protocol DesktopControl: Sendable {
   /// What is known about the desktop without asking the guest.
   var status: DesktopStatus { get }
-  /// The picture as it is now, a PNG file's bytes.
-  func screenshot() throws -> [UInt8]
+  /// The picture as it is now, as `wish` says: a PNG file's bytes, and what is known of them.
+  func screenshot(_ wish: PictureWish) throws -> (file: [UInt8], facts: PictureFacts)
   /// The picture as it is now.
   func frame() throws -> Frame
   /// The text screen as it is now, a line feed after each row; throws in a graphics mode.
@@ -50,7 +50,14 @@ struct LiveDesktop: DesktopControl {
   let machine: Machine
   let status: DesktopStatus
 
-  func screenshot() throws -> [UInt8] { try PNGImage.encode(machine.capture()) }
+  func screenshot(_ wish: PictureWish) throws -> (file: [UInt8], facts: PictureFacts) {
+    let screenshot = machine.screenshot()
+    let frame = try wish.applied(to: screenshot.frame)
+    let facts = PictureFacts(
+      width: frame.size.width, height: frame.size.height, sequence: screenshot.sequence,
+      time: screenshot.time, damageAge: screenshot.damageAge)
+    return (try PNGImage.encode(frame), facts)
+  }
 
   func frame() -> Frame { machine.capture() }
 

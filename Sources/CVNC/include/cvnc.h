@@ -21,6 +21,9 @@ struct cvnc_handlers {
   void *context;
   void (*key)(void *context, uint32_t keysym, bool pressed);
   void (*pointer)(void *context, uint8_t buttons, int32_t x, int32_t y);
+  // The peer would like another size. Returns the status that it is told (ExtendedDesktopSize of the
+  // community's RFB protocol document).
+  int (*resize)(void *context, int32_t width, int32_t height, int32_t screens);
 };
 
 enum cvnc_state {
@@ -79,6 +82,10 @@ size_t cvnc_inflate(const uint8_t *packed, size_t count, uint8_t *bytes, size_t 
 
 // A non-blocking eventfd, or -1 with errno set.
 int cvnc_event(void);
+
+// Whether the colours of a picture are so many and so random that compressing them would be for
+// nothing: told from about a thousand of them.
+bool cvnc_is_noise(const uint32_t *pixels, int width, int height);
 
 // Turns a 16-byte challenge into the response that knows `password`, in place (RFC 6143, 7.2.2).
 void cvnc_encrypt(uint8_t challenge[16], const char *password);

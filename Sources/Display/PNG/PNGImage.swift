@@ -1,4 +1,5 @@
 import CPNG
+import CVNC
 import Glibc
 import KVMEngine
 
@@ -9,16 +10,18 @@ public enum PNGImage {
 
   /// The picture as a PNG file's bytes.
   /// - Parameter level: zlib's effort, 0 (none) to 9. Level 1 costs a few milliseconds and finds
-  ///   most of what a screen repeats.
+  ///   most of what a screen repeats. Noise is not compressed at any level.
   /// - Throws: ``HostError`` where memory ran out.
   public static func encode(_ frame: Frame, level: Int = 1) throws(HostError) -> [UInt8] {
     var message = [CChar](repeating: 0, count: Int(CPNG_MESSAGE_SIZE))
     var size = 0
+    let isNoise = cvnc_is_noise(
+      frame.pixels, Int32(frame.size.width), Int32(frame.size.height))
     // SAFETY: the frame owns width * height pixels at `pixels`; the buffer returned holds `size`
     // bytes and is freed here.
     let bytes = cpng_encode(
       frame.pixels, Int32(frame.size.width), Int32(frame.size.height),
-      Int32(min(max(level, 0), 9)), &size, &message)
+      isNoise ? 0 : Int32(min(max(level, 0), 9)), &size, &message)
     guard let bytes else { throw HostError("encode a picture", advice: text(message)) }
     defer { free(bytes) }
     return Array(UnsafeBufferPointer(start: bytes, count: size))

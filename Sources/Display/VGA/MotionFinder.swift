@@ -39,41 +39,60 @@ struct MotionFinder {
     var y: Int
   }
 
-  /// What moved last, as a difference; looked for first.
-  private var last: Place?
-  /// Pictures in a row in which nothing was found, and how many are passed over now.
-  private var misses = 0
-  private var skipped = 0
+  /// What was found of the first, the second and the third part that moved in a picture.
+  private struct Memory {
+    /// What moved last, as a difference; looked for first.
+    var last: Place?
+    /// Pictures in a row in which nothing was found, and how many are passed over now.
+    var misses = 0
+    var skipped = 0
+  }
+  private var memories = [Memory(), Memory(), Memory()]
   /// Other pixels are looked at each time.
   private var phase = 0
 
-  /// Where the part of `frame` lay that `rows` shows at another place now; nil where none was found.
+  /// Moves the parts of `frame` that `rows` shows at another place now, as far as they are found.
   /// - Parameter changed: the rows that may have changed. All of them exist.
-  mutating func find(_ rows: PixelRows, changed: Range<Int>, frame: Frame) -> FrameCopy? {
-    guard changed.count >= Self.leastRows, rows.width >= 2 * Self.length else { return nil }
-    // A film is not searched for a scroll at every picture.
-    if skipped < min(misses, 15) {
-      skipped += 1
-      return nil
-    }
-    skipped = 0
+  /// - Returns: what was moved, one after the other.
+  mutating func move(_ frame: Frame, to rows: PixelRows, changed: Range<Int>) -> [FrameCopy] {
+    guard changed.count >= Self.leastRows, rows.width >= 2 * Self.length else { return [] }
     phase = (phase &+ 13) % 47
-    guard let copy = search(rows, changed, frame) else {
-      misses += 1
-      last = nil
+    var found: [FrameCopy] = []
+    for index in memories.indices {
+      guard let copy = find(&memories[index], rows, changed, frame) else { break }
+      frame.apply(copy)
+      found.append(copy)
+    }
+    return found
+  }
+
+  private func find(
+    _ memory: inout Memory, _ rows: PixelRows, _ changed: Range<Int>, _ frame: Frame
+  ) -> FrameCopy? {
+    // A film is not searched for a scroll at every picture.
+    if memory.skipped < min(memory.misses, 15) {
+      memory.skipped += 1
       return nil
     }
-    misses = 0
-    last = Place(x: copy.dx, y: copy.dy)
+    memory.skipped = 0
+    guard let copy = search(rows, changed, frame, memory.last) else {
+      memory.misses += 1
+      memory.last = nil
+      return nil
+    }
+    memory.misses = 0
+    memory.last = Place(x: copy.dx, y: copy.dy)
     return copy
   }
 
-  private func search(_ rows: PixelRows, _ changed: Range<Int>, _ frame: Frame) -> FrameCopy? {
+  private func search(
+    _ rows: PixelRows, _ changed: Range<Int>, _ frame: Frame, _ last: Place?
+  ) -> FrameCopy? {
     let anchors = anchors(rows, changed, frame)
     guard anchors.count >= Self.leastVotes else { return nil }
     var votes: [(motion: Place, anchors: [Place])] = []
     for anchor in anchors {
-      guard let motion = motion(of: anchor, rows, frame) else { continue }
+      guard let motion = motion(of: anchor, rows, frame, last) else { continue }
       if let index = votes.firstIndex(where: { $0.motion == motion }) {
         votes[index].anchors.append(anchor)
       } else {
@@ -117,7 +136,9 @@ struct MotionFinder {
   }
 
   /// From where in the frame what is at `anchor` now has come.
-  private func motion(of anchor: Place, _ rows: PixelRows, _ frame: Frame) -> Place? {
+  private func motion(
+    of anchor: Place, _ rows: PixelRows, _ frame: Frame, _ last: Place?
+  ) -> Place? {
     let wanted = rows.row(anchor.y) + anchor.x
     func isAt(_ x: Int, _ y: Int) -> Bool {
       guard x >= 0, y >= 0, x <= rows.width - Self.length, y < rows.height else { return false }

@@ -38,7 +38,7 @@ struct Renderer {
     let all = everything || resized || shot.redraw || shot.mode != mode
     mode = shot.mode
     var next: UInt64?
-    var copy: FrameCopy?
+    var copies: [FrameCopy] = []
     let grid: DamageGrid
     switch shot.mode {
     case .blank:
@@ -55,8 +55,7 @@ struct Renderer {
       guard all || shot.dirty.anyVisible else { return FrameUpdate() }
       let linear = LinearRenderer(mode: linearMode, memory: memory)
       if !all, let rows = linear.rows, let changed = linear.changedRows(shot.dirty) {
-        copy = motion.find(rows, changed: changed, frame: frame)
-        if let copy { frame.apply(copy) }
+        copies = motion.move(frame, to: rows, changed: changed)
       }
       grid =
         linear
@@ -66,7 +65,7 @@ struct Renderer {
       let whole = FrameRect(x: 0, y: 0, width: frame.size.width, height: frame.size.height)
       return FrameUpdate(damage: [whole], resized: resized, nextChange: next)
     }
-    return FrameUpdate(damage: grid.rects(), copy: copy, resized: false, nextChange: next)
+    return FrameUpdate(damage: grid.rects(), copies: copies, resized: false, nextChange: next)
   }
 
   private static func blacken(_ frame: Frame) -> DamageGrid {

@@ -68,12 +68,13 @@ extension VideoAdapter {
 
   /// Moves what the windows know of written pages into `live.dirty`.
   func collectDirtyPages(_ live: inout Live) {
-    live.dirty.takeAll(from: linearWindow)
+    var found = live.dirty.takeAll(from: linearWindow)
     switch live.presentation {
     case .pipeline: break
-    case .text: live.dirty.takeText(from: legacyWindow)
+    case .text: found = live.dirty.takeText(from: legacyWindow) || found
     case .visible(_, let offset, let size):
-      live.dirty.take(from: legacyWindow, offset: offset, size: size)
+      found = live.dirty.take(from: legacyWindow, offset: offset, size: size) || found
     }
+    if found { live.touched = true }
   }
 }

@@ -50,6 +50,11 @@ public final class VideoAdapter: Device, FrameSource, PortDevice, MemoryDevice {
     /// The picture's size, which a blank screen keeps.
     var size = Renderer.initialSize
     var handler: (@Sendable () -> Void)?
+    /// Something changed since ``sequence`` was counted last.
+    var touched = true
+    /// Changes that were noticed, and when the last one was.
+    var sequence: UInt64 = 0
+    var changedAt: UInt64 = 0
     /// The handler was called since the last update.
     var notified = false
     /// Guest-physical address of the linear frame buffer; nil while it is nowhere.
@@ -61,6 +66,9 @@ public final class VideoAdapter: Device, FrameSource, PortDevice, MemoryDevice {
   public let name = "vga"
   /// Guest-physical address of the linear frame buffer; nil while it is nowhere.
   public var linearAddress: UInt64? { state.withLock { $0.linearAddress } }
+
+  /// What the adapter's picture is shown on.
+  public let monitor = DisplayMonitor()
 
   let memory: VideoMemory
   let planes: PlanarMemory
@@ -165,6 +173,7 @@ public final class VideoAdapter: Device, FrameSource, PortDevice, MemoryDevice {
 
   /// Tells the display thread once that it has something to do.
   func notify(_ live: inout Live) {
+    live.touched = true
     guard !live.notified else { return }
     live.notified = true
     live.handler?()

@@ -116,12 +116,11 @@ struct DirtyPages: Sendable {
   }
 
   /// ORs the dirty pages of `window`, which shows the visible memory from `offset` on.
-  mutating func take(from window: MemoryWindow, offset: Int, size: Int) {
-    var words = [UInt64](repeating: 0, count: MemoryWindow.dirtyWords(size))
-    words.withUnsafeMutableBufferPointer { _ = window.takeDirtyPages(into: $0) }
-    for (index, word) in words.enumerated() where word != 0 {
+  /// - Returns: whether there were any.
+  mutating func take(from window: MemoryWindow, offset: Int, size: Int) -> Bool {
+    Self.taken(from: window, words: MemoryWindow.dirtyWords(size)) { index, word in
       let page = offset / 4096 + index * 64
-      guard page / 64 < visible.count else { continue }
+      guard page / 64 < visible.count else { return }
       visible[page / 64] |= word << UInt64(page % 64)
       if page % 64 != 0, page / 64 + 1 < visible.count {
         visible[page / 64 + 1] |= word >> UInt64(64 - page % 64)
@@ -130,15 +129,31 @@ struct DirtyPages: Sendable {
   }
 
   /// ORs the dirty pages of `window`, which shows the text window.
-  mutating func takeText(from window: MemoryWindow) {
-    withUnsafeMutablePointer(to: &text) { word in
-      _ = window.takeDirtyPages(into: UnsafeMutableBufferPointer(start: word, count: 1))
-    }
+  /// - Returns: whether there were any.
+  mutating func takeText(from window: MemoryWindow) -> Bool {
+    Self.taken(from: window, words: 1) { _, word in text |= word }
   }
 
   /// ORs all pages of `window`, which shows the whole visible memory.
-  mutating func takeAll(from window: MemoryWindow) {
-    visible.withUnsafeMutableBufferPointer { _ = window.takeDirtyPages(into: $0) }
+  /// - Returns: whether there were any.
+  mutating func takeAll(from window: MemoryWindow) -> Bool {
+    Self.taken(from: window, words: Self.visibleWords) { index, word in visible[index] |= word }
+  }
+
+  /// Calls `body` for each word of the window's dirty pages that is not zero.
+  private static func taken(
+    from window: MemoryWindow, words: Int, _ body: (Int, UInt64) -> Void
+  ) -> Bool {
+    withUnsafeTemporaryAllocation(of: UInt64.self, capacity: max(1, words)) { buffer in
+      buffer.initialize(repeating: 0)
+      window.takeDirtyPages(into: buffer)
+      var found = false
+      for index in buffer.indices where buffer[index] != 0 {
+        found = true
+        body(index, buffer[index])
+      }
+      return found
+    }
   }
 
   /// Whether a page of the `count` bytes from `offset` on was written; both wrap at `mask` + 1.

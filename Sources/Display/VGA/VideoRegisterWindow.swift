@@ -20,13 +20,8 @@ public final class VideoRegisterWindow: MemoryDevice {
   private static let littleEndian: UInt64 = 0x1E1E_1E1E
 
   private let adapter: VideoAdapter
-  private let edid: [UInt8]
 
-  /// - Parameter edid: what the monitor tells of itself, 1024 bytes at most.
-  public init(_ adapter: VideoAdapter, edid: [UInt8]) {
-    self.adapter = adapter
-    self.edid = Array(edid.prefix(1024))
-  }
+  public init(_ adapter: VideoAdapter) { self.adapter = adapter }
 
   public func readMemory(_ offset: UInt64, width: AccessWidth) -> UInt64 {
     switch offset {
@@ -44,6 +39,7 @@ public final class VideoRegisterWindow: MemoryDevice {
       let all = Self.extensionBytes | Self.littleEndian << 32
       return all >> ((offset & 7) * 8) & width.mask
     default:
+      let edid = adapter.monitor.data
       var value: UInt64 = 0
       for index in 0..<width.bytes {
         let place = Int(truncatingIfNeeded: offset & 0xFFF) + index

@@ -22,8 +22,8 @@ protocol PictureViewer: AnyObject, Sendable {
 
 /// How the picture differs from the one before.
 struct PictureChange: Sendable {
-  /// What moved as a whole.
-  var copy: FrameCopy?
+  /// What moved as a whole, one after the other.
+  var copies: [FrameCopy] = []
   /// Where pixels changed after that.
   var damage: [FrameRect] = []
   /// When the first pixel of it may have been written to the frame, CLOCK_MONOTONIC nanoseconds:
@@ -54,9 +54,11 @@ public final class FramePump: @unchecked Sendable {
   /// Looks at the picture so far, and how many there must be for ``currentPicture()`` to return.
   private var looks: UInt64 = 0
   private var looksAwaited: UInt64 = 0
+  /// A look is under way.
+  private var looking = false
+  /// Who is in ``currentPicture()``.
+  private var awaiting = 0
   private var unwatched = false
-  /// Those who wait for ``currentPicture()``.
-  private var callers = 0
   private var stopping = false
   private var thread: Thread?
 
@@ -102,6 +104,9 @@ public final class FramePump: @unchecked Sendable {
     }
   }
 
+  /// A viewer would like the picture to have another size; false where it can't.
+  func offer(_ size: FrameSize) -> Bool { source.offer(size) }
+
   /// A viewer asked for an update.
   func noteRequest() {
     monitor.withLock {
@@ -113,13 +118,14 @@ public final class FramePump: @unchecked Sendable {
   /// The picture as it is now; nil where the pump has stopped. Waits for the display thread.
   func currentPicture() -> Picture? {
     monitor.withLock {
-      let awaited = looks &+ 1
-      looksAwaited = awaited
-      callers += 1
+      // One that has begun may have passed over what is there now.
+      let awaited = looks &+ (looking ? 2 : 1)
+      looksAwaited = max(looksAwaited, awaited)
       poked = true
+      awaiting += 1
       monitor.broadcast()
       while looks < awaited && !stopping { monitor.wait() }
-      callers -= 1
+      awaiting -= 1
       poked = true
       monitor.broadcast()
       return stopping ? nil : picture
@@ -137,11 +143,15 @@ public final class FramePump: @unchecked Sendable {
     monitor.withLock {
       viewers.append(viewer)
       unwatched = false
-      viewer.show(picture, change: .none)
+      // Without a picture the viewer keeps the one that it has until the next look.
+      if picture.size != FramePump.idleSize { viewer.show(picture, change: .none) }
       poked = true
       monitor.broadcast()
     }
   }
+
+  /// How many viewers are shown the picture.
+  var viewerCount: Int { monitor.withLock { viewers.count } }
 
   /// Forgets a viewer; it is not called afterwards.
   func detach(_ viewer: any PictureViewer) {
@@ -169,8 +179,7 @@ public final class FramePump: @unchecked Sendable {
       poked = false
       let watching = viewers
       let awaited = looks < looksAwaited
-      // Somebody who waited for the picture may not have taken it yet.
-      if unwatched && !awaited && callers == 0 { releaseFrame() }
+      if unwatched && awaiting == 0 { releaseFrame() }
       monitor.unlock()
       let wanted = awaited || watching.contains { $0.isWaiting }
       monitor.lock()
@@ -201,6 +210,7 @@ public final class FramePump: @unchecked Sendable {
   /// Brings the frame up to date and tells the viewers. Lock held, but not while the source works.
   private func look() {
     let start = Monitor.monotonic()
+    looking = true
     monitor.unlock()
     changed.store(false, ordering: .releasing)
     if frame.size == FramePump.idleSize { frame.resize(FramePump.blankSize) }
@@ -212,14 +222,15 @@ public final class FramePump: @unchecked Sendable {
     let damage = replaced ? [whole(now.size)] : bounded(update.damage, to: now.size)
     picture = now
     let change = PictureChange(
-      copy: replaced ? nil : update.copy, damage: damage, began: start)
-    let found = !damage.isEmpty || change.copy != nil
+      copies: replaced ? [] : update.copies, damage: damage, began: start)
+    let found = !damage.isEmpty || !change.copies.isEmpty
     pace.ticked(at: start, found: found, nextChange: update.nextChange)
     if found {
       for viewer in viewers { viewer.show(now, change: change) }
     }
+    looking = false
     looks &+= 1
-    if looks == looksAwaited { monitor.broadcast() }
+    if awaiting > 0 { monitor.broadcast() }
   }
 
   private func whole(_ size: FrameSize) -> FrameRect {

@@ -11,6 +11,8 @@ struct RFBHandshake {
   let socket: ViewerSocket
   /// What the viewer must know; nil for nothing.
   let password: String?
+  /// What a viewer must know that only views; nil where there is no such password.
+  var viewPassword: String?
   /// When the viewer must be through, CLOCK_MONOTONIC nanoseconds.
   let deadline: UInt64
 
@@ -25,9 +27,16 @@ struct RFBHandshake {
   /// What a wrong password costs, in nanoseconds, so that trying them all takes too long.
   private static let penalty: UInt64 = 1_000_000_000
 
-  /// The protocol's minor version that was agreed on (3, 7 or 8), or nil where the viewer is not
-  /// let in.
-  func run() -> Int32? {
+  /// A viewer that was let in.
+  struct Guest: Equatable {
+    /// The protocol's minor version that was agreed on: 3, 7 or 8.
+    var minor: Int32
+    /// It knew the password for viewing.
+    var onlyViews = false
+  }
+
+  /// Who was let in; nil where the viewer was not.
+  func run() -> Guest? {
     guard socket.write(RFBHandshake.version, until: deadline),
       let answer = socket.read(RFBHandshake.version.count, until: deadline),
       let minor = RFBHandshake.minorVersion(answer)
@@ -35,11 +44,11 @@ struct RFBHandshake {
     let type: SecurityType = password == nil ? .none : .vncAuthentication
     guard agree(on: type, minor: minor) else { return nil }
     if let password {
-      return authenticate(password, minor: minor) ? minor : nil
+      return authenticate(password, minor: minor)
     }
     // Before 3.8 a viewer that need not authenticate is told nothing.
     if minor >= 8 && !socket.write(RFBHandshake.word(0), until: deadline) { return nil }
-    return minor
+    return Guest(minor: minor)
   }
 
   /// What a viewer that can't be served is sent: the greeting, no security types, and why.
@@ -77,14 +86,17 @@ struct RFBHandshake {
       && socket.read(1, until: deadline) == [type.rawValue]
   }
 
-  private func authenticate(_ password: String, minor: Int32) -> Bool {
+  private func authenticate(_ password: String, minor: Int32) -> Guest? {
     var random = SystemRandomNumberGenerator()
     let challenge = (0..<16).map { _ in UInt8.random(in: 0...255, using: &random) }
     guard socket.write(challenge, until: deadline),
       let response = socket.read(challenge.count, until: deadline)
-    else { return false }
-    if response == RFBHandshake.response(to: challenge, password: password) {
-      return socket.write(RFBHandshake.word(0), until: deadline)
+    else { return nil }
+    let knows = response == RFBHandshake.response(to: challenge, password: password)
+    let views = viewPassword.map { RFBHandshake.response(to: challenge, password: $0) } == response
+    if knows || views {
+      guard socket.write(RFBHandshake.word(0), until: deadline) else { return nil }
+      return Guest(minor: minor, onlyViews: !knows)
     }
     // Only the peer's leaving, or the server's end, cuts this wait short.
     _ = socket.peekByte(until: min(deadline, Monitor.monotonic() &+ RFBHandshake.penalty))
@@ -94,7 +106,7 @@ struct RFBHandshake {
       refusal += RFBHandshake.word(UInt32(reason.count)) + reason
     }
     _ = socket.write(refusal, until: deadline)
-    return false
+    return nil
   }
 
   private static func word(_ value: UInt32) -> [UInt8] {

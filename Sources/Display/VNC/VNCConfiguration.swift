@@ -15,6 +15,9 @@ public struct VNCConfiguration: Sendable, Equatable {
   public var address: Address
   /// What a viewer must know; nil lets everyone in who can connect. Only the first 8 bytes count.
   public var password: String?
+  /// What a viewer must know that only views: its keys and its pointer do nothing. Nil where there
+  /// is no such password.
+  public var viewPassword: String?
   /// How many viewers may be connected at once. One more is told so and turned away.
   public var viewerLimit: Int
   /// What viewers show as their window's title; at most 127 bytes are kept.

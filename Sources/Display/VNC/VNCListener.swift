@@ -35,8 +35,11 @@ final class VNCListener: Sendable {
     }
   }
 
-  private static let backlog: Int32 = 32
-  private static let type = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
+  /// Connections that wait to be taken: a storm of them should find room, since who finds none tries
+  /// again a second later.
+  private static let backlog: Int32 = 1024
+  private static let type = Int32(
+    SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
 
   // MARK: TCP
 
@@ -155,7 +158,7 @@ final class VNCListener: Sendable {
     guard status.st_mode & S_IFMT == S_IFSOCK else {
       throw HostError(operation, code: EEXIST, advice: "it is not a socket")
     }
-    let probe = socket(AF_UNIX, type, 0)
+    let probe = socket(AF_UNIX, type & ~Int32(SOCK_NONBLOCK.rawValue), 0)
     guard probe >= 0 else { throw HostError(operation, code: errno) }
     defer { _ = Glibc.close(probe) }
     guard withAddress(&address, { connect(probe, $0, $1) }) != 0, errno == ECONNREFUSED else {

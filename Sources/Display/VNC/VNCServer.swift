@@ -36,7 +36,8 @@ public final class VNCServer: @unchecked Sendable {
   public init(
     configuration: VNCConfiguration, source: any FrameSource, input: any ViewerInput
   ) throws(HostError) {
-    if let password = configuration.password, password.isEmpty || password.utf8.contains(0) {
+    for password in [configuration.password, configuration.viewPassword].compactMap({ $0 })
+    where password.isEmpty || password.utf8.contains(0) {
       throw HostError("use this VNC password", advice: "it must not be empty")
     }
     self.configuration = configuration
@@ -125,7 +126,7 @@ public final class VNCServer: @unchecked Sendable {
       }
       joinEnded()
       closeTurnedAway(all: false)
-      if entries[0].revents != 0 { acceptOne() }
+      if entries[0].revents != 0 { acceptSome() }
     }
     closeTurnedAway(all: true)
   }
@@ -135,24 +136,33 @@ public final class VNCServer: @unchecked Sendable {
     _ = write(wake, &one, 8)
   }
 
-  private func acceptOne() {
+  /// Takes connections that wait, but not for ever.
+  private func acceptSome() {
+    for _ in 0..<64 {
+      guard acceptOne() else { return }
+    }
+  }
+
+  /// Returns whether another one may be waiting.
+  private func acceptOne() -> Bool {
     let descriptor = accept(listener.descriptor, nil, nil)
     guard descriptor >= 0 else {
       // Out of descriptors: the viewer stays in the queue, and asking at once again helps nobody.
       if errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM {
         usleep(100_000)
       }
-      return
+      return false
     }
     _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
     let count = monitor.withLock { viewers.count }
     if count >= configuration.viewerLimit {
-      return turnAway(descriptor, "this desktop has its \(configuration.viewerLimit) viewers")
+      turnAway(descriptor, "this desktop has its \(configuration.viewerLimit) viewers")
+    } else if descriptor >= Int32(CVNC_DESCRIPTOR_LIMIT) {
+      turnAway(descriptor, "this desktop has too many files open")
+    } else {
+      admit(descriptor)
     }
-    if descriptor >= Int32(CVNC_DESCRIPTOR_LIMIT) {
-      return turnAway(descriptor, "this desktop has too many files open")
-    }
-    admit(descriptor)
+    return true
   }
 
   private func admit(_ descriptor: Int32) {

@@ -94,8 +94,35 @@ extension Viewer {
     pump.noteInput()
   }
 
+  // MARK: Size
+
+  /// What a viewer that wishes for a size is told.
+  enum SizeAnswer: Int32 {
+    case prohibited = 1
+    case invalid = 3
+    /// The guest was told that the size would suit; whether and when it follows is its own.
+    case forwarded = 4
+  }
+
+  /// The viewer would like to have a desktop of this size.
+  func wish(_ width: Int, _ height: Int, screens: Int) -> SizeAnswer {
+    if input is NoInput { return .prohibited }
+    guard screens == 1 else { return .invalid }
+    return pump.offer(FrameSize(width: width, height: height)) ? .forwarded : .invalid
+  }
+
   /// Four bytes in network order.
   static func word(_ bytes: [UInt8], at offset: Int) -> UInt32 {
     bytes[offset..<offset + 4].reduce(0) { $0 << 8 | UInt32($1) }
   }
+}
+
+/// What becomes of the keys, the pointer and the text of a viewer that only views: nothing.
+final class NoInput: ViewerInput {
+  func key(viewer: UInt64, keysym: UInt32, pressed: Bool) {}
+  func key(viewer: UInt64, scanCode: UInt32, keysym: UInt32, pressed: Bool) {}
+  func pointer(viewer: UInt64, x: Int, y: Int, buttons: UInt16, frame: FrameSize) {}
+  func copied(viewer: UInt64, text: String) {}
+  func copiedTooMuch(viewer: UInt64, bytes: Int) {}
+  func viewerGone(_ viewer: UInt64) {}
 }

@@ -1,4 +1,5 @@
 import CVNC
+import Glibc
 import KVMEngine
 
 /// One connected viewer: a thread that reads its messages and one that encodes and writes updates.
@@ -15,7 +16,8 @@ final class Viewer: PictureViewer, @unchecked Sendable {
   let socket: ViewerSocket
   private let configuration: VNCConfiguration
   let pump: FramePump
-  let input: any ViewerInput
+  /// Written by the reading thread before it reads the first message.
+  private(set) var input: any ViewerInput
 
   let monitor = Monitor()
   private var library: OpaquePointer?
@@ -28,6 +30,10 @@ final class Viewer: PictureViewer, @unchecked Sendable {
   /// An update is being encoded; when the last one was.
   private var sending = false
   private var sentAt: UInt64 = 0
+
+  /// So many viewers are served like the guest itself, more of them after it.
+  private static let favoured = 2
+  private static let crowdNiceness: Int32 = 10
 
   /// Held while an update is encoded and written, and while the viewer's formats change.
   private let encoding = Monitor()
@@ -54,9 +60,14 @@ final class Viewer: PictureViewer, @unchecked Sendable {
     let deadline = Monitor.monotonic() &+ UInt64(max(configuration.handshakeLimit, 1)) * 1_000_000
     defer { finish() }
     guard
-      let minor = RFBHandshake(
-        socket: socket, password: configuration.password, deadline: deadline
-      ).run(), let picture = pump.currentPicture(), let viewer = create(minor, picture),
+      let guest = RFBHandshake(
+        socket: socket, password: configuration.password,
+        viewPassword: configuration.viewPassword, deadline: deadline
+      ).run()
+    else { return }
+    if guest.onlyViews { input = NoInput() }
+    guard
+      let picture = pump.currentPicture(), let viewer = create(guest.minor, picture),
       socket.peekByte(until: deadline) != nil
     else { return }
     // ClientInit is one byte, and it is there: the library won't wait.
@@ -85,6 +96,10 @@ final class Viewer: PictureViewer, @unchecked Sendable {
       },
       pointer: { context, buttons, x, y in
         Viewer.from(context)?.pointer(x: Int(x), y: Int(y), buttons: UInt16(buttons))
+      },
+      resize: { context, width, height, screens in
+        (Viewer.from(context)?.wish(Int(width), Int(height), screens: Int(screens)) ?? .prohibited)
+          .rawValue
       })
     // SAFETY: `shown` and `latest` keep the pixels alive for as long as the library reads them; the
     // viewer outlives the library's part of it, whose callbacks come from `run()` alone.
@@ -126,10 +141,11 @@ final class Viewer: PictureViewer, @unchecked Sendable {
       let same = latest?.isSame(as: picture) ?? false
       latest = picture
       var rects = change.damage.map(Viewer.libraryRect)
-      if let copy = change.copy {
+      // An update that was under way meanwhile may have sent any of both pictures.
+      let knowsBefore = same && !sending && sentAt < change.began
+      for copy in change.copies {
         let to = Viewer.libraryRect(copy.to)
-        // An update that was under way meanwhile may have sent any of both pictures.
-        if same && !sending && sentAt < change.began {
+        if knowsBefore {
           cvnc_copy(library, to, Int32(clamping: copy.dx), Int32(clamping: copy.dy))
         } else {
           rects.append(to)
@@ -148,6 +164,10 @@ final class Viewer: PictureViewer, @unchecked Sendable {
 
   /// The body of the writing thread.
   private func sendUpdates() {
+    // Many viewers that all want every picture would leave the guest too little time to draw it.
+    if pump.viewerCount >= Viewer.favoured {
+      setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, Viewer.crowdNiceness)
+    }
     while let (viewer, picture) = nextUpdate() {
       let sent = encoding.withLock {
         guard

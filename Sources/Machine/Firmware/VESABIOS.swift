@@ -302,7 +302,7 @@ extension VideoBIOS {
       return Status.done
     case 1:
       guard call.dx == 0 else { return Status.failed }
-      call.memory.write(call.esAddress(call.di), bytes: MonitorData.block)
+      call.memory.write(call.esAddress(call.di), bytes: adapter.monitor.data)
       return Status.done
     default: return Status.failed
     }

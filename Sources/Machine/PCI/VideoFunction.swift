@@ -4,10 +4,8 @@ import KVMEngine
 /// The display adapter as a PCI card: function 00:02.0, 1234:1111, with the frame buffer in base
 /// address register 0, its registers in 2, and where there is one, a video BIOS as expansion ROM.
 enum VideoFunction {
-  /// - Parameters:
-  ///   - edid: what the monitor tells of itself.
-  ///   - rom: the video BIOS; nil where the firmware has its own.
-  static func make(_ video: VideoAdapter, edid: [UInt8], rom: ExpansionROM?) -> PCIFunction {
+  /// - Parameter rom: the video BIOS; nil where the firmware has its own.
+  static func make(_ video: VideoAdapter, rom: ExpansionROM?) -> PCIFunction {
     var identity = PCIIdentity(
       vendor: 0x1234, device: 0x1111, revision: 0x02, classCode: 0x030000)
     identity.subsystemVendor = 0x1AF4
@@ -23,7 +21,7 @@ enum VideoFunction {
     function.setRegion(
       2,
       PCIRegion(
-        .memory(VideoRegisterWindow(video, edid: edid), isPrefetchable: false),
+        .memory(VideoRegisterWindow(video), isPrefetchable: false),
         size: VideoRegisterWindow.size))
     if let rom {
       function.setRegion(

@@ -1,3 +1,4 @@
+import Display
 import Testing
 
 @testable import Appliance
@@ -36,6 +37,36 @@ import Testing
     #expect(second.reply.frame == frame)
     #expect(second.body.isEmpty && second.reply.body == nil)
     #expect(frame.frame([1, 2, 3]) == nil)
+  }
+
+  @Test func screenshotsAreOfAPartAndASizeAndSayWhatTheyAre() throws {
+    let desktop = FakeDesktop()
+    let answer = answer(
+      #"{"v":1,"method":"screenshot","region":[1,2,30,40],"scale":0.5}"#, desktop)
+    #expect(desktop.log == ["screenshot [1, 2, 30, 40] 0.5"])
+    #expect(answer.reply.picture?.sequence == 7)
+  }
+
+  @Test(arguments: [[0, 0, 0, 5], [0, 0, 5, -1], [1, 2, 3], [64, 0, 5, 5], [Int.max, 0, 9, 9]])
+  func aRegionOutsideOfTheScreenIsRefused(region: [Int]) {
+    let frame = Frame(size: FrameSize(width: 64, height: 48))
+    #expect(throws: Complaint.self) { try PictureWish(region: region).applied(to: frame) }
+  }
+
+  @Test(arguments: [0, -1, 17, Double.nan, .infinity])
+  func aScaleThatIsNoneIsRefused(scale: Double) {
+    let frame = Frame(size: FrameSize(width: 64, height: 48))
+    #expect(throws: Complaint.self) { try PictureWish(scale: scale).applied(to: frame) }
+  }
+
+  @Test func aPartIsCutAndScaled() throws {
+    let frame = Frame(size: FrameSize(width: 64, height: 48))
+    let part = try PictureWish(region: [60, 40, 100, Int.max], scale: 2).applied(to: frame)
+    #expect(part.size == FrameSize(width: 8, height: 16))
+    #expect(throws: Complaint.self) {
+      try PictureWish(scale: 16).applied(
+        to: Frame(size: FrameSize(width: 2048, height: 2048)))
+    }
   }
 
   @Test func textSurvivesJSON() throws {

@@ -19,7 +19,12 @@ final class FakeDesktop: DesktopControl {
   let status = DesktopStatus(
     name: "fake", pid: 42, vnc: "127.0.0.1:5900", memory: 64 << 20, processors: 1)
 
-  func screenshot() throws -> [UInt8] { Self.picture }
+  func screenshot(_ wish: PictureWish) throws -> (file: [UInt8], facts: PictureFacts) {
+    if wish != PictureWish() { note("screenshot \(wish.region ?? []) \(wish.scale ?? 1)") }
+    return (
+      Self.picture, PictureFacts(width: 8, height: 4, sequence: 7, time: 1000, damageAge: 10)
+    )
+  }
 
   func frame() -> Frame {
     let frame = Frame(size: FrameSize(width: 3, height: 2))

@@ -41,20 +41,24 @@ private final class Screen {
 
   /// Brings the frame up to date; what was found to have moved, and how many pixels it did not cover.
   func follow(topBits: UInt32 = 0) -> (FrameCopy?, Int) {
+    let (copies, left) = followAll(topBits: topBits)
+    return (copies.first, left)
+  }
+
+  func followAll(topBits: UInt32 = 0) -> ([FrameCopy], Int) {
     let shown = pixels.map { $0 | topBits }
     return shown.withUnsafeBytes { bytes in
-      guard let base = bytes.baseAddress else { return (nil, 0) }
+      guard let base = bytes.baseAddress else { return ([], 0) }
       let rows = PixelRows(
         base: base, pitch: Screen.size.width * 4, width: Screen.size.width,
         height: Screen.size.height)
-      let copy = finder.find(rows, changed: 0..<Screen.size.height, frame: frame)
-      if let copy { frame.apply(copy) }
+      let copies = finder.move(frame, to: rows, changed: 0..<Screen.size.height)
       var left = 0
       for index in pixels.indices where frame.pixels[index] != pixels[index] {
         left += 1
         frame.pixels[index] = pixels[index]
       }
-      return (copy, left)
+      return (copies, left)
     }
   }
 }
@@ -97,6 +101,21 @@ private final class Screen {
     #expect(left <= abs(dx) * window.height + abs(dy) * window.width + abs(dx * dy))
   }
 
+  /// A page that scrolls beside a window that is dragged.
+  @Test func severalMotionsAreFound() {
+    let screen = Screen()
+    let left = FrameRect(x: 0, y: 20, width: 160, height: 200)
+    let window = FrameRect(x: 190, y: 40, width: 90, height: 80)
+    screen.scribble(left)
+    screen.scribble(window)
+    screen.start()
+    screen.move(FrameRect(x: 0, y: 20, width: 160, height: 190), dx: 0, dy: -10)
+    screen.move(FrameRect(x: 196, y: 43, width: 90, height: 80), dx: 6, dy: 3)
+    let (copies, _) = screen.followAll()
+    #expect(copies.contains { $0.dx == 0 && $0.dy == -10 })
+    #expect(copies.contains { $0.dx == 6 && $0.dy == 3 })
+  }
+
   @Test func whatDidNotMoveIsNotFound() {
     let screen = Screen()
     screen.scribble(page)
@@ -125,14 +144,15 @@ private final class Screen {
         let dy = min(rect.y, screen.next(20))
         screen.move(rect, dx: dx, dy: dy)
       }
-      let (copy, _) = screen.follow()
+      let (copies, _) = screen.followAll()
       #expect(screen.pixels.indices.allSatisfy { screen.frame.pixels[$0] == screen.pixels[$0] })
-      guard let copy else { continue }
-      found += 1
-      let to = copy.to
-      #expect(to.x >= 0 && to.y >= 0 && to.x + to.width <= 320 && to.y + to.height <= 240)
-      #expect(to.x - copy.dx >= 0 && to.x + to.width - copy.dx <= 320)
-      #expect(to.y - copy.dy >= 0 && to.y + to.height - copy.dy <= 240)
+      found += copies.count
+      for copy in copies {
+        let to = copy.to
+        #expect(to.x >= 0 && to.y >= 0 && to.x + to.width <= 320 && to.y + to.height <= 240)
+        #expect(to.x - copy.dx >= 0 && to.x + to.width - copy.dx <= 320)
+        #expect(to.y - copy.dy >= 0 && to.y + to.height - copy.dy <= 240)
+      }
     }
     #expect(found > 4)
   }

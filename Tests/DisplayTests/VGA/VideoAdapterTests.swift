@@ -69,6 +69,25 @@ private let hasKVM = access("/dev/kvm", R_OK | W_OK) == 0
     #expect(before.pixels[1] != 0)
   }
 
+  @Test func screenshotsAreNumberedByTheChangesThatWereNoticed() throws {
+    let kit = try AdapterKit()
+    kit.setTextMode()
+    kit.adapter.writeText(offset: 0, bytes: [0x41, 0x1E])
+    let first = kit.adapter.screenshot()
+    kit.clock.advance(1_000_000)
+    let second = kit.adapter.screenshot()
+    #expect(second.sequence == first.sequence)
+    #expect(second.time == first.time + 1_000_000)
+    #expect(second.damageAge == first.damageAge + 1_000_000)
+    kit.poke(0xB8000, 0x42)
+    let third = kit.adapter.screenshot()
+    #expect(third.sequence == first.sequence + 1)
+    #expect(third.damageAge == 0)
+    // The display thread's look finds nothing new, and the change all the same.
+    #expect(kit.update(everything: false).damage.count > 0)
+    #expect(kit.adapter.screenshot().sequence == third.sequence)
+  }
+
   /// Random registers, accesses and drawing, with a fixed seed: nothing traps, and the picture that
   /// grew by updates is the one that is drawn afresh.
   @Test(arguments: [1, 2, 3] as [UInt64])

@@ -10,11 +10,14 @@ private final class DecodingViewer: @unchecked Sendable {
   // SAFETY: one thread at a time uses it.
   private let client: OpaquePointer
 
-  init?(port: UInt16, _ encodings: StaticString, quality: Int32 = -1, redFirst: Bool = false) {
+  init?(
+    port: UInt16, _ encodings: StaticString, quality: Int32 = -1, redFirst: Bool = false,
+    fewColors: Bool = false
+  ) {
     guard
       let client = cvncclient_open(
         port, UnsafeRawPointer(encodings.utf8Start).assumingMemoryBound(to: CChar.self), quality,
-        redFirst)
+        redFirst, fewColors)
     else { return nil }
     self.client = client
   }
@@ -23,18 +26,23 @@ private final class DecodingViewer: @unchecked Sendable {
 
   func follow(milliseconds: Int32) -> Bool { cvncclient_follow(client, milliseconds) }
 
+  func setLevel(_ level: Int32) { cvncclient_set_level(client, level) }
+
   var copies: UInt32 { cvncclient_copies(client) }
 
-  func pixels(redFirst: Bool = false) -> [UInt32] {
+  /// The picture as the viewer has it.
+  var raw: [UInt32] {
     var width: Int32 = 0
     var height: Int32 = 0
-    guard let pixels = cvncclient_pixels(client, &width, &height) else { return [] }
-    return (0..<Int(width * height)).map {
-      let pixel = pixels[$0] & 0xFF_FFFF
-      guard redFirst else { return pixel }
-      return pixel & 0xFF00 | pixel >> 16 | (pixel & 0xFF) << 16
-    }
+    cvncclient_size(client, &width, &height)
+    return (0..<width * height).map { cvncclient_pixel(client, $0) }
   }
+
+  func pixels(redFirst: Bool = false) -> [UInt32] {
+    guard redFirst else { return raw }
+    return raw.map { $0 & 0xFF00 | $0 >> 16 | ($0 & 0xFF) << 16 }
+  }
+
 }
 
 /// What viewers decode is the picture, in every encoding, whatever moved and however late they are.
@@ -59,7 +67,9 @@ private final class DecodingViewer: @unchecked Sendable {
     defer { server.stop() }
     let viewer = try #require(
       DecodingViewer(port: server.port, encodings, redFirst: redFirst))
-    for _ in 0..<8 {
+    for round in Int32(0)..<8 {
+      // Viewers change their mind while they watch.
+      if round % 2 == 1 { viewer.setLevel(round) }
       for _ in 0..<3 { source.change() }
       #expect(viewer.follow(milliseconds: 25))
     }
@@ -67,6 +77,25 @@ private final class DecodingViewer: @unchecked Sendable {
       eventually {
         viewer.follow(milliseconds: 20) && viewer.pixels(redFirst: redFirst) == source.pixels
       })
+  }
+
+  /// Viewers with few colours get the nearest ones, in every encoding.
+  @Test(arguments: encodings)
+  func viewerWithFewColorsShowsThePicture(encodings: StaticString) throws {
+    let source = MovingSource(width: 133, height: 111)
+    let server = try running(source)
+    defer { server.stop() }
+    let viewer = try #require(DecodingViewer(port: server.port, encodings, fewColors: true))
+    for _ in 0..<5 {
+      source.change()
+      #expect(viewer.follow(milliseconds: 25))
+    }
+    func nearest(_ pixel: UInt32) -> UInt32 {
+      func five(_ shift: UInt32) -> UInt32 { ((pixel >> shift & 0xFF) * 31 + 127) / 255 }
+      return five(16) << 10 | five(8) << 5 | five(0)
+    }
+    #expect(
+      eventually { viewer.follow(milliseconds: 20) && viewer.raw == source.pixels.map(nearest) })
   }
 
   /// JPEG loses a little, but no more.

@@ -70,6 +70,8 @@ final class FakeSource: FrameSource {
     }
   }
 
+  func offer(_ size: FrameSize) -> Bool { size.width <= 2560 }
+
   func capture() -> Frame {
     let frame = Frame(size: FrameSize(width: 1, height: 1))
     _ = update(frame, everything: true)

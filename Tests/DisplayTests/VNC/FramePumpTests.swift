@@ -126,6 +126,7 @@ private final class Watcher: PictureViewer {
   @Test func machineThatShowsNothingYetIsABlackScreen() throws {
     final class Nothing: FrameSource {
       func update(_ frame: Frame, everything: Bool) -> FrameUpdate { FrameUpdate() }
+      func offer(_ size: FrameSize) -> Bool { false }
       func capture() -> Frame { Frame(size: FrameSize(width: 1, height: 1)) }
       func setChangeHandler(_ handler: @escaping @Sendable () -> Void) {}
     }

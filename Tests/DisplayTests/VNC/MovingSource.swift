@@ -72,16 +72,17 @@ final class MovingSource: FrameSource {
         guard let base = bytes.baseAddress else { return FrameUpdate() }
         let rows = PixelRows(
           base: base, pitch: size.width * 4, width: size.width, height: size.height)
-        let copy = state.finder.find(rows, changed: 0..<size.height, frame: frame)
-        if let copy { frame.apply(copy) }
+        let copies = state.finder.move(frame, to: rows, changed: 0..<size.height)
         var grid = DamageGrid(size: size)
         for y in 0..<size.height {
           PixelRow.put(rows.row(y), row: y, frame: frame, grid: &grid)
         }
-        return FrameUpdate(damage: grid.rects(), copy: copy)
+        return FrameUpdate(damage: grid.rects(), copies: copies)
       }
     }
   }
+
+  func offer(_ size: FrameSize) -> Bool { size.width <= 2560 }
 
   func capture() -> Frame {
     let frame = Frame(size: FrameSize(width: 1, height: 1))

@@ -12,6 +12,7 @@ final class RFBClient {
   }
 
   static let desktopSize: Int32 = -223
+  static let extendedDesktopSize: Int32 = -308
 
   let descriptor: Int32
   private(set) var width = 0
@@ -167,6 +168,15 @@ final class RFBClient {
     send([3, incremental ? 1 : 0] + RFBClient.bytes16(0, 0, width, height))
   }
 
+  /// SetDesktopSize, with one screen of that size, or as many as are asked for.
+  func wish(width: Int, height: Int, screens: Int = 1) {
+    let screen =
+      [0, 0, 0, 7] + RFBClient.bytes16(0, 0, width, height) + RFBClient.bytes32(0)
+    send(
+      [251, 0] + RFBClient.bytes16(width, height) + [UInt8(screens), 0]
+        + (0..<screens).flatMap { _ in screen })
+  }
+
   func key(_ keysym: UInt32, pressed: Bool) {
     send([4, pressed ? 1 : 0, 0, 0] + RFBClient.bytes32(keysym))
   }
@@ -207,6 +217,13 @@ final class RFBClient {
           offset += 4
         }
       }
+    case RFBClient.extendedDesktopSize:
+      let screens = Int(try receive(4)[0])
+      _ = try receive(16 * screens)
+      guard rect.x != 1 || rect.y == 0 else { break }
+      width = rect.width
+      height = rect.height
+      pixels = [UInt32](repeating: 0xFFFF_FFFF, count: width * height)
     case RFBClient.desktopSize:
       width = rect.width
       height = rect.height

@@ -223,7 +223,6 @@ import Testing
     #expect(rig.call(0x4F15, bx: 0).bl & 3 == 2)
     #expect(rig.call(0x4F15, bx: 1, dx: 0).ax == 0x004F)
     let edid = rig.buffer(128)
-    #expect(MonitorData.block.count == 128)
     #expect(Array(edid[0..<8]) == [0, 255, 255, 255, 255, 255, 255, 0])
     #expect(edid.reduce(0, &+) == 0)
     #expect(edid[18] == 1 && edid[19] == 3)
@@ -234,6 +233,10 @@ import Testing
     #expect(edid[72..<76].elementsEqual([0, 0, 0, 0xFC]))
     #expect(edid[126] == 0)
     #expect(rig.call(0x4F15, bx: 1, dx: 1).ax == 0x014F)
+    #expect(rig.adapter.monitor.prefer(FrameSize(width: 1600, height: 900)))
+    #expect(rig.call(0x4F15, bx: 1, dx: 0).ax == 0x004F)
+    let other = rig.buffer(128)
+    #expect(Int(other[56]) | Int(other[58] & 0xF0) << 4 == 1600)
   }
 
   @Test func whatIsNotThereSaysSo() throws {

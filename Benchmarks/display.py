@@ -1,0 +1,153 @@
+"""The rows about pictures: the guest `motion` and the viewer `Watcher`, the same for both kinds."""
+
+import json
+import os
+import select
+import statistics
+import subprocess
+import threading
+import time
+
+# CopyRect, DesktopSize and LastRect beside each, as viewers list them.
+ENCODINGS = {"Raw": "0,-223", "Hextile": "5,1,0,-223", "Zlib": "6,1,0,-223",
+             "Tight": "7,1,0,-223,-224", "ZRLE": "16,1,0,-223"}
+STILL, NOISE, DESKTOP = "0x30", "0x31", "0x32"
+VIEWERS = 16
+STEPS = 40
+
+
+class Display:
+    """A machine that shows the guest `motion`, and what watches it."""
+
+    def __init__(self, machine, watcher):
+        self.machine = machine
+        self.watcher = watcher
+        self.output = b""
+        while b"ready" not in self.output:
+            ready = select.select([machine.process.stdout], [], [], 60)[0]
+            piece = os.read(machine.process.stdout.fileno(), 4096) if ready else b""
+            if not piece:
+                raise RuntimeError("the guest did not start")
+            self.output += piece
+
+    def watch(self, *words):
+        result = subprocess.run([self.watcher, self.machine.socket, *map(str, words)], check=True,
+                                capture_output=True, text=True, timeout=60)
+        return json.loads(result.stdout) if result.stdout else None
+
+    def show(self, scene):
+        self.watch("press", scene)
+        time.sleep(0.2)
+
+    def cpu_seconds(self):
+        """Processor time of the whole process, of threads that ended, too, and that of its vCPU."""
+        pid = self.machine.process.pid
+        guest = 0
+        for task in os.listdir(f"/proc/{pid}/task"):
+            try:
+                with open(f"/proc/{pid}/task/{task}/comm") as file:
+                    name = file.read()
+                if name.startswith(("vcpu", "CPU ")):
+                    with open(f"/proc/{pid}/task/{task}/schedstat") as file:
+                        guest += int(file.read().split()[0]) / 1e9
+            except FileNotFoundError:
+                pass  # it ended just now
+        # The clock of another process: clock_getcpuclockid(3).
+        return time.clock_gettime((~pid << 3) | 2), guest
+
+    def rate(self, encoding, seconds):
+        """Updates a second, and milliseconds of processor time a megapixel beside the guest's own."""
+        before = self.cpu_seconds()
+        result = self.watch("drain", ENCODINGS[encoding], seconds)
+        after = self.cpu_seconds()
+        spent = (after[0] - before[0]) - (after[1] - before[1])
+        return result["updates"] / result["seconds"], spent * 1e9 / max(1, result["pixels"])
+
+    def pictures(self, seconds):
+        """Pictures a second that the guest draws: it prints a dot for every fifty."""
+        times = []
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if select.select([self.machine.process.stdout], [], [], 0.1)[0]:
+                piece = os.read(self.machine.process.stdout.fileno(), 4096)
+                times += [time.monotonic()] * piece.count(b".")
+        return 50 * (len(times) - 1) / (times[-1] - times[0])
+
+
+def percentile(values, share):
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+
+def animations(display, seconds):
+    rows = {}
+    display.show(NOISE)
+    for name in ENCODINGS:
+        rate, cost = display.rate(name, seconds)
+        rows[f"full-screen noise, {name}"] = ("updates/s", rate)
+        rows[f"full-screen noise, {name}, CPU"] = ("ms/Mpixel", cost)
+    display.show(DESKTOP)
+    for name in ENCODINGS:
+        rows[f"scrolling and dragging, {name}"] = ("updates/s", display.rate(name, seconds)[0])
+    return rows
+
+
+def latencies(display, count):
+    rows = {}
+    for scene, when in ((STILL, "still"), (DESKTOP, "while the desktop moves"),
+                        (NOISE, "while noise fills it")):
+        display.show(scene)
+        for what in ("key", "pointer"):
+            times = display.watch(what, count, 70)
+            rows[f"{what} to pixel, {when}, median"] = ("ms", statistics.median(times))
+            rows[f"{what} to pixel, {when}, p99"] = ("ms", percentile(times, 0.99))
+    return rows
+
+
+def stillness(display, seconds):
+    """The share of a core that a still desktop takes with a viewer that waits and with none."""
+    rows = {}
+    display.show(STILL)
+    for viewers, name in ((1, "with a viewer"), (0, "without one")):
+        if viewers:
+            thread = threading.Thread(
+                target=display.watch, args=("drain", ENCODINGS["Raw"], seconds + 2))
+            thread.start()
+        time.sleep(1.5)
+        before = display.cpu_seconds()[0]
+        time.sleep(seconds)
+        spent = display.cpu_seconds()[0] - before
+        if viewers:
+            thread.join()
+        rows[f"CPU of a still desktop {name}"] = ("% of a core", spent / seconds * 100)
+    return rows
+
+
+def crowd(display, seconds):
+    """How many pictures of a hundred the guest still draws while sixteen viewers watch."""
+    display.show(DESKTOP)
+    alone = display.pictures(seconds)
+    viewers = [subprocess.Popen(
+        [display.watcher, display.machine.socket, "drain", ENCODINGS["ZRLE"], str(seconds + 1)],
+        stdout=subprocess.DEVNULL) for _ in range(VIEWERS)]
+    time.sleep(0.5)
+    crowded = display.pictures(seconds)
+    for viewer in viewers:
+        viewer.wait(30)
+    return {f"guest's pictures with {VIEWERS} viewers": ("% of alone", crowded / alone * 100)}
+
+
+def sessions(display):
+    """Bytes for the same pictures: a desktop that scrolls and is dragged, step by step."""
+    return {f"bytes of a session, {name}": (
+        "KiB", display.watch("session", ENCODINGS[name], STEPS)["bytes"] / 1024)
+        for name in ENCODINGS}
+
+
+def measure_display(machine, watcher, quick):
+    """All rows of one machine."""
+    with machine:
+        display = Display(machine, watcher)
+        return (animations(display, 1 if quick else 1.5) | latencies(display, 15 if quick else 60)
+                | sessions(display) | stillness(display, 3 if quick else 8)
+                | crowd(display, 2.5 if quick else 4))
