@@ -186,6 +186,57 @@ def fuzz_clients(binary, folder, rng):
     desktop.judge(may_stop=False)
 
 
+ENCODINGS = [0, 1, 2, 4, 5, 6, 7, 16, 17, -223, -224, -239, -240, -256, -247, -32, -23, -258, -261,
+             -308, -312, -313, -316, 0x574D5664]
+
+
+def viewer_message(rng):
+    """A message of a viewer: well-formed more often than not, its numbers anything."""
+    def number(size):
+        most = 1 << 8 * size
+        return rng.choice([0, 1, most - 1, rng.randrange(most)]).to_bytes(size, "big")
+    kind = rng.randrange(9)
+    if kind == 0:
+        bits, rest = rng.choice([(8, bytes([0, 7, 0, 7, 0, 3, 0, 3, 6])),
+                                 (16, bytes([0, 31, 0, 63, 0, 31, 11, 5, 0])),
+                                 (32, bytes([0, 255, 0, 255, 0, 255, 16, 8, 0])),
+                                 (rng.randrange(256), rng.randbytes(9))])
+        return bytes([0, 0, 0, 0, bits, min(bits, 24), rng.randrange(2), 1]) + rest + bytes(3)
+    if kind == 1:
+        chosen = rng.sample(ENCODINGS, rng.randrange(1, 8))
+        return b"\x02\x00" + len(chosen).to_bytes(2, "big") + b"".join(
+            (each & 0xFFFFFFFF).to_bytes(4, "big") for each in chosen)
+    if kind <= 4:
+        return b"\x03" + number(1) + number(2) + number(2) + number(2) + number(2)
+    if kind == 5:
+        return b"\x04" + number(1) + bytes(2) + number(4)
+    if kind == 6:
+        return b"\x05" + number(1) + number(2) + number(2)
+    if kind == 7:
+        return b"\xfb\x00" + number(2) + number(2) + b"\x01\x00" + rng.randbytes(16)
+    return garbage(rng, 64)
+
+
+def fuzz_viewers(binary, folder, rng):
+    """Viewers that are let in, and then send messages without end, and read or do not read."""
+    desktop = Desktop(binary, folder, "--guest", "motion", "--memory", "64M")
+    time.sleep(0.3)
+    for _ in range(6):
+        viewer = desktop.connect(desktop.vnc)
+        viewer.setblocking(False)
+        with_patience(viewer, b"RFB 003.008\n\x01\x01")
+        reads = rng.random() < 0.7
+        for _ in range(150):
+            with_patience(viewer, viewer_message(rng))
+            try:
+                while reads and viewer.recv(1 << 20):
+                    pass
+            except OSError:
+                pass
+        viewer.close()
+    desktop.judge(may_stop=False)
+
+
 def with_patience(client, data):
     try:
         client.sendall(data)
@@ -193,7 +244,8 @@ def with_patience(client, data):
         pass
 
 
-TARGETS = {"guest": fuzz_guest, "image": fuzz_image, "clients": fuzz_clients}
+TARGETS = {"guest": fuzz_guest, "image": fuzz_image, "clients": fuzz_clients,
+           "viewers": fuzz_viewers}
 
 
 def main():
