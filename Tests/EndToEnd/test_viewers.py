@@ -243,6 +243,17 @@ def test_a_click_from_outside_moves_the_pointer(demo):
         "click", "--name", demo.name, 5, 5, "--button", "nose")
 
 
+@pytest.mark.parametrize("engine", ["kvm", "hybrid", "software"])
+def test_the_port_of_vmwares_pointer_answers_under_every_engine(desktops, boot_sector, engine):
+    # in eax, dx at 5658h with the magic number and command 10: EBX is the magic number, and EAX the
+    # version, 6. Without the number, the port is one that nobody has. Each prints what it found.
+    code = bytes.fromhex(
+        "66b868584d56 6631db 66b90a000000 ba5856 66ed 6650 6681fb68584d56 b059 7402 b04e b40e bb0700"
+        "cd10 6658 0430 b40e bb0700 cd10 66b811111111 ba5856 66ed 663dffffffff b059 7402 b04e b40e"
+        "bb0700 cd10 ebfe")
+    desktops(boot_sector(code), "--engine", engine).wait_text("Y6Y", 10)
+
+
 # ---- Several, and rude ones ----
 
 
