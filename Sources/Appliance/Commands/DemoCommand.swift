@@ -7,8 +7,9 @@ struct DemoCommand: ParsableCommand {
     abstract: "Runs the demo desktop, which is built in.",
     discussion: """
       A desktop of our own with windows to drag, a text pad, a canvas, a terminal, a clock and a \
-      tester of keys and buttons. F1 to F5 change its scene, as --scene does. Everything else is as \
-      with porthole run.
+      tester of keys and buttons. F1 to F5 change its scene, as --scene does. --resolution gives it \
+      another size, where the firmware has such a mode; more than 1024x768 needs 32M of memory. \
+      Everything else is as with porthole run.
       """)
 
   @Option(
@@ -19,18 +20,10 @@ struct DemoCommand: ParsableCommand {
       """)
   var scene = "desktop"
 
-  @Option(
-    name: .long,
-    help: """
-      The size of its screen, as 1280x800, where the firmware has such a mode; otherwise what the \
-      monitor likes best. More than 1024x768 needs 32M of memory.
-      """)
-  var resolution: String?
-
   @OptionGroup var options: RunCommand
 
   /// Bytes that its pictures and windows need.
-  private var leastMemory: Int { resolution == nil ? 16 << 20 : 32 << 20 }
+  private var leastMemory: Int { options.resolution == nil ? 16 << 20 : 32 << 20 }
 
   /// The `porthole run` that it is.
   func command() throws -> RunCommand {
@@ -40,8 +33,9 @@ struct DemoCommand: ParsableCommand {
     guard options.memory.map({ $0 >= leastMemory }) ?? true else {
       throw ValidationError("the demo desktop needs \(leastMemory >> 20)M of memory")
     }
+    let size = options.resolution.map { "@\($0.width)x\($0.height)" } ?? ""
     var command = options
-    command.guest = "demo:\(scene)" + (resolution.map { "@\($0)" } ?? "")
+    command.guest = "demo:\(scene)" + size
     try command.validate()
     return command
   }
