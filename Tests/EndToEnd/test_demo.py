@@ -140,5 +140,6 @@ def test_the_screen_has_the_size_that_was_asked_for(desktops, folder):
 
 
 def test_a_size_that_no_screen_has_is_named(porthole):
-    assert "9x9" in porthole.refused("demo", "--resolution", "9x9", "--vnc", "none")
+    assert "9x9" in porthole.refused(
+        "demo", "--resolution", "9x9", "--vnc", "none", status=64)
     assert "1280x800" in porthole.refused("run", "--guest", "echo@1280x800", "--vnc", "none")
