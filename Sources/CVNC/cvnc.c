@@ -300,30 +300,35 @@ void fill_canvas(struct cvnc_viewer *viewer, sraRegionPtr region) {
   sraRgnReleaseIterator(rects);
 }
 
+void clip_regions(struct cvnc_viewer *viewer) {
+  sraRegionPtr bounds = sraRgnCreateRect(0, 0, viewer->screen.width, viewer->screen.height);
+  sraRgnAnd(viewer->client->modifiedRegion, bounds);
+  sraRgnAnd(viewer->client->requestedRegion, bounds);
+  sraRgnDestroy(bounds);
+}
+
+// An update by the library.
+static bool send_by_library(struct cvnc_viewer *viewer) {
+  rfbClientPtr client = viewer->client;
+  LOCK(client->updateMutex);
+  drop_copies(viewer);
+  clip_regions(viewer);
+  sraRegionPtr region = sraRgnCreateRgn(client->modifiedRegion);
+  UNLOCK(client->updateMutex);
+  if (viewer->canvas) fill_canvas(viewer, region);
+  LOCK(client->sendMutex);
+  bool sent = rfbSendFramebufferUpdate(client, region);
+  UNLOCK(client->sendMutex);
+  sraRgnDestroy(region);
+  return sent;
+}
+
 bool cvnc_send(struct cvnc_viewer *viewer) {
   if (!cvnc_pending(viewer)) return true;
   rfbClientPtr client = viewer->client;
   // An update of the library's with another size says nothing but that.
   bool own = can_send_own(viewer) && !(client->useNewFBSize && client->newFBSizePending);
-  // A request or a mark from before a change of size may reach beyond the picture.
-  sraRegionPtr bounds = sraRgnCreateRect(0, 0, viewer->screen.width, viewer->screen.height);
-  LOCK(client->updateMutex);
-  if (!own || !client->useCopyRect || viewer->canvas) drop_copies(viewer);
-  sraRgnAnd(client->modifiedRegion, bounds);
-  sraRgnAnd(client->requestedRegion, bounds);
-  sraRegionPtr region = sraRgnCreateRgn(client->modifiedRegion);
-  UNLOCK(client->updateMutex);
-  sraRgnDestroy(bounds);
-  bool sent;
-  if (own) {
-    sent = send_own(viewer);
-  } else {
-    if (viewer->canvas) fill_canvas(viewer, region);
-    LOCK(client->sendMutex);
-    sent = rfbSendFramebufferUpdate(client, region);
-    UNLOCK(client->sendMutex);
-  }
-  sraRgnDestroy(region);
+  bool sent = own ? send_own(viewer) : send_by_library(viewer);
   return sent && client->state == RFB_NORMAL;
 }
 

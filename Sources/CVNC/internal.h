@@ -83,6 +83,9 @@ struct cvnc_viewer {
 
 // Makes changes like others of the copies that were not sent yet. The updateMutex is held.
 void drop_copies(struct cvnc_viewer *viewer);
+// Cuts what changed and what was asked for to the picture: a request or a mark from before a change of
+// size may reach beyond it. The updateMutex is held, and until the regions are used.
+void clip_regions(struct cvnc_viewer *viewer);
 // Copies the parts of the picture that are about to be sent into the copy of the peer's size.
 void fill_canvas(struct cvnc_viewer *viewer, sraRegionPtr region);
 

@@ -467,7 +467,8 @@ static bool copies_are_asked_for(struct cvnc_viewer *viewer) {
 static void take_regions(struct cvnc_viewer *viewer, sraRegionPtr region, struct copies *copies) {
   rfbClientPtr client = viewer->client;
   LOCK(client->updateMutex);
-  if (!copies_are_asked_for(viewer)) drop_copies(viewer);
+  if (!client->useCopyRect || viewer->canvas || !copies_are_asked_for(viewer)) drop_copies(viewer);
+  clip_regions(viewer);
   *copies = viewer->copies;
   viewer->copies.count = 0;
   sraRgnOr(region, client->modifiedRegion);

@@ -7,8 +7,8 @@ struct RuntimeDirectory: Sendable {
   private static let ending = ".sock"
   private static let standardNames = 99
 
-  /// `$XDG_RUNTIME_DIR/porthole`, or `/tmp/porthole-UID` where the variable names no folder of this
-  /// user's. Made where it is missing.
+  /// `$XDG_RUNTIME_DIR/porthole`, or `porthole-UID` in the system's temporary folder where the variable
+  /// names no folder of this user's. Made where it is missing.
   static func locate() throws -> RuntimeDirectory {
     if let base = getenv("XDG_RUNTIME_DIR") {
       let base = String(cString: base)
@@ -16,7 +16,7 @@ struct RuntimeDirectory: Sendable {
         return try RuntimeDirectory(path: base + "/porthole")
       }
     }
-    return try RuntimeDirectory(path: "/tmp/porthole-\(geteuid())")
+    return try RuntimeDirectory(path: "\(P_tmpdir)/porthole-\(geteuid())")
   }
 
   /// The folder at `path`, made where it is missing.
