@@ -41,6 +41,23 @@ import Testing
     #expect(client.width == 160)
   }
 
+  /// Requests for the old size arrive while the picture takes the new one.
+  @Test func noUpdateReachesBeyondTheSizeThatWasTold() throws {
+    let running = try RunningServer()
+    let client = try start(running)
+    let sizes = [(640, 480), (64, 48)]
+    for round in 0..<150 {
+      let (width, height) = sizes[round % 2]
+      running.source.resize(width: width, height: height, color: UInt32(round))
+      for _ in 0..<20 {
+        client.request(incremental: round % 3 == 0, width: 640, height: 480)
+      }
+      // Throws where a rectangle lies outside.
+      _ = try client.update()
+    }
+    #expect(client.width == 64 || client.width == 640)
+  }
+
   @Test func theMonitorOffersWhatFitsTheAdapter() {
     let monitor = DisplayMonitor()
     #expect(monitor.preferredSize == DisplayMonitor.standardSize)

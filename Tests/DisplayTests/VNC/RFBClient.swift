@@ -168,6 +168,11 @@ final class RFBClient {
     send([3, incremental ? 1 : 0] + RFBClient.bytes16(0, 0, width, height))
   }
 
+  /// Asks for another size than the picture's.
+  func request(incremental: Bool, width: Int, height: Int) {
+    send([3, incremental ? 1 : 0] + RFBClient.bytes16(0, 0, width, height))
+  }
+
   /// SetDesktopSize, with one screen of that size, or as many as are asked for.
   func wish(width: Int, height: Int, screens: Int = 1) {
     let screen =
