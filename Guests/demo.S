@@ -29,6 +29,7 @@
 #define MOUSE_HEAD (MAIL + 11)
 #define KEY_RING (MAIL + 16)
 #define MOUSE_RING (MAIL + 272)
+#include "long.inc"
 
 GUEST_BEGIN demo
     jmp start
@@ -210,45 +211,12 @@ leave_real_mode:
     addw $8, %bx
     loop 1b
 
-    lgdt AT(gdt_pointer)
-    movl %cr0, %eax
-    orb $1, %al
-    movl %eax, %cr0
-    ljmpl $0x08, $AT(protected)
-
-    .code32
-protected:
-    movl $0x10, %eax
-    movl %eax, %ds
-    movl %eax, %es
-    movl %eax, %ss
-    movl $KERNEL_STACK, %esp
-    movl $0x620, %eax               // PAE, OSFXSR, OSXMMEXCPT
-    movl %eax, %cr4
-    movl $PAGE_TABLES, %eax
-    movl %eax, %cr3
-    movl $0xC0000080, %ecx          // EFER.LME
-    rdmsr
-    orl $0x100, %eax
-    wrmsr
-    movl %cr0, %eax
-    orl $0x80000000, %eax
-    movl %eax, %cr0
-    ljmpl $0x18, $AT(long_mode)
+    ENTER_LONG_MODE
 
     .code64
 long_mode:
     // The task state: the ring 0 stack, and an I/O bitmap that gives ring 3 the ports it drives.
-    movl $TSS, %edi
-    xorl %eax, %eax
-    movl $26, %ecx
-    rep stosl
-    movl $KERNEL_STACK, TSS + 4
-    movw $IO_BITMAP, TSS + 102
-    movl $TSS + IO_BITMAP, %edi
-    movl $0xFFFFFFFF, %eax
-    movl $(PORTS_IN_BITMAP / 32 + 1), %ecx
-    rep stosl
+    CLOSED_TASK_STATE
     movl $AT(open_ports), %esi
 1:  movzwl (%rsi), %eax
     testl %eax, %eax
@@ -297,17 +265,7 @@ long_mode:
     pushq %rax
     iretq
 
-// Sets gate ECX to the handler at EAX, from ring 0.
-gate:
-    movl %ecx, %ebx
-    shll $4, %ebx
-    movw %ax, IDT(%rbx)
-    movw $0x18, IDT + 2(%rbx)
-    movw $0x8E00, IDT + 4(%rbx)
-    shrl $16, %eax
-    movl %eax, IDT + 6(%rbx)
-    movl $0, IDT + 10(%rbx)
-    ret
+    GATE_ROUTINE
 
 timer_interrupt:
     incl TICKS
@@ -379,21 +337,7 @@ stop64:
     jmp stop64
 
     .balign 8
-gdt:
-    .quad 0
-    .quad 0x00CF9B000000FFFF        // 08: 32-bit code, ring 0
-    .quad 0x00CF93000000FFFF        // 10: data, ring 0
-    .quad 0x00AF9B000000FFFF        // 18: 64-bit code, ring 0
-    .quad 0x00CFF3000000FFFF        // 20: data, ring 3
-    .quad 0x00AFFB000000FFFF        // 28: 64-bit code, ring 3
-    .word IO_BITMAP + PORTS_IN_BITMAP / 8, TSS, 0x8900, 0   // 30: task state
-    .quad 0
-gdt_pointer:
-    .word gdt_pointer - gdt - 1
-    .long AT(gdt)
-idt_pointer:
-    .word 0x2FF
-    .quad IDT
+    USER_MODE_TABLES
     .balign 4
 // Vector and handler.
 handlers:

@@ -38,6 +38,7 @@
 
 #define COM1 0x3F8
 #define TIMER_DIVISOR 11932         // a hundredth of a second
+#include "long.inc"
 
 GUEST_BEGIN motion
     cli
@@ -134,46 +135,13 @@ next_mode:
     addl $0x200000, %eax
     addw $8, %bx
     loop 1b
-    lgdt AT(gdt_pointer)
-    movl %cr0, %eax
-    orb $1, %al
-    movl %eax, %cr0
-    ljmpl $0x08, $AT(protected)
-
-    .code32
-protected:
-    movl $0x10, %eax
-    movl %eax, %ds
-    movl %eax, %es
-    movl %eax, %ss
-    movl $KERNEL_STACK, %esp
-    movl $0x620, %eax               // PAE, OSFXSR, OSXMMEXCPT
-    movl %eax, %cr4
-    movl $PAGE_TABLES, %eax
-    movl %eax, %cr3
-    movl $0xC0000080, %ecx          // EFER.LME
-    rdmsr
-    orl $0x100, %eax
-    wrmsr
-    movl %cr0, %eax
-    orl $0x80000000, %eax
-    movl %eax, %cr0
-    ljmpl $0x18, $AT(long_mode)
+    ENTER_LONG_MODE
 
     .code64
 long_mode:
     // The task state: the ring 0 stack, and an I/O bitmap that gives ring 3 the serial port, the
     // timer and the interrupt mask.
-    movl $TSS, %edi
-    xorl %eax, %eax
-    movl $26, %ecx
-    rep stosl
-    movl $KERNEL_STACK, TSS + 4
-    movw $IO_BITMAP, TSS + 102
-    movl $TSS + IO_BITMAP, %edi
-    movl $0xFFFFFFFF, %eax
-    movl $(PORTS_IN_BITMAP / 32 + 1), %ecx
-    rep stosl
+    CLOSED_TASK_STATE
     movb $0x00, TSS + IO_BITMAP + COM1 / 8
     movb $0xFD, TSS + IO_BITMAP + 0x21 / 8
     movb $0xF6, TSS + IO_BITMAP + 0x40 / 8
@@ -214,17 +182,7 @@ long_mode:
     pushq $AT(main)
     iretq
 
-// Sets gate ECX to the handler at EAX, from ring 0.
-gate:
-    movl %ecx, %ebx
-    shll $4, %ebx
-    movw %ax, IDT(%rbx)
-    movw $0x18, IDT + 2(%rbx)
-    movw $0x8E00, IDT + 4(%rbx)
-    shrl $16, %eax
-    movl %eax, IDT + 6(%rbx)
-    movl $0, IDT + 10(%rbx)
-    ret
+    GATE_ROUTINE
 
 // Turns the PS/2 mouse on: its clock, its interrupt, its stream of packets.
 start_mouse:
@@ -690,21 +648,7 @@ scene: .byte 0
 packet_bytes: .byte 0
 
     .balign 8
-gdt:
-    .quad 0
-    .quad 0x00CF9B000000FFFF        // 08: 32-bit code, ring 0
-    .quad 0x00CF93000000FFFF        // 10: data, ring 0
-    .quad 0x00AF9B000000FFFF        // 18: 64-bit code, ring 0
-    .quad 0x00CFF3000000FFFF        // 20: data, ring 3
-    .quad 0x00AFFB000000FFFF        // 28: 64-bit code, ring 3
-    .word IO_BITMAP + PORTS_IN_BITMAP / 8, TSS, 0x8900, 0   // 30: task state
-    .quad 0
-gdt_pointer:
-    .word gdt_pointer - gdt - 1
-    .long AT(gdt)
-idt_pointer:
-    .word 0x2FF
-    .quad IDT
+    USER_MODE_TABLES
 // Port and value: ICW1 to ICW4 and the masks of both interrupt controllers; the timer stands.
 chip_program:
     .byte 0x20, 0x11, 0x21, 0x20, 0x21, 0x04, 0x21, 0x01
