@@ -42,13 +42,7 @@ kilobytes: .long 0
 wanted_width: .long 0
 wanted_height: .long 0
 start:
-    cli
-    cld
-    xorw %ax, %ax
-    movw %ax, %ds
-    movw %ax, %es
-    movw %ax, %ss
-    movw $0x7C00, %sp
+    FLAT_START
     // The rest of the image behind this sector: a track at a time, or up to a 64 KiB boundary, which
     // a diskette's DMA can't cross.
     movl $1, %ebp

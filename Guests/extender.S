@@ -3,13 +3,7 @@
 // went wrong: 1 not in protected mode, 2 not back in real mode, 3 memory lost, 4 the call failed.
 #include "guest.inc"
 GUEST_BEGIN extender
-    cli
-    cld
-    xorw %ax, %ax
-    movw %ax, %ds
-    movw %ax, %es
-    movw %ax, %ss
-    movw $0x7C00, %sp
+    FLAT_START
     movl $0x600DF00D, 0x600
     movw $0x67, %bx
     movw $AT(resume), 0x400(%bx)

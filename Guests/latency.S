@@ -24,13 +24,7 @@
 
 
 GUEST_BEGIN latency
-    cli
-    cld
-    xorw %ax, %ax
-    movw %ax, %ds
-    movw %ax, %es
-    movw %ax, %ss
-    movw $0x7C00, %sp
+    FLAT_START
     sti
     LOAD_REST latency
     jmp begin

@@ -41,13 +41,7 @@
 #include "long.inc"
 
 GUEST_BEGIN motion
-    cli
-    cld
-    xorw %ax, %ax
-    movw %ax, %ds
-    movw %ax, %es
-    movw %ax, %ss
-    movw $0x7C00, %sp
+    FLAT_START
     // What follows on the first track, from whatever it was started.
     movw $(0x0200 + (guest_motion_end - guest_base) / 512 - 1), %ax
     movw $0x0002, %cx

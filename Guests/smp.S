@@ -22,13 +22,7 @@
 #define OTHERS 0x601C
 
 GUEST_BEGIN smp
-    cli
-    cld
-    xorw %ax, %ax
-    movw %ax, %ds
-    movw %ax, %es
-    movw %ax, %ss
-    movw $0x7C00, %sp
+    FLAT_START
     sti
     LOAD_REST smp
     jmp begin
