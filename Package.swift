@@ -50,6 +50,8 @@ let package = Package(
     .target(
       name: "CUnpack",
       linkerSettings: ["z", "lzma", "zstd", "lz4", "bz2"].map { .linkedLibrary($0) }),
+    // libyaml from its archive: one library fewer to load at every start.
+    .target(name: "CYAML", linkerSettings: [.linkedLibrary(":libyaml.a")]),
     // Guest code: 16-bit firmware and test guests, assembled into read-only sections.
     .target(name: "BIOS", path: "bios", exclude: ["fonts"]),
     .target(
@@ -70,10 +72,11 @@ let package = Package(
         "CKVM", "CUnpack", "KVMEngine", "Interpreter", "Storage", "Display", "Input", "BIOS",
       ],
       swiftSettings: strict),
+    .target(name: "Configuration", dependencies: ["CYAML"], swiftSettings: strict),
     .executableTarget(
       name: "Appliance",
       dependencies: [
-        "Machine", "Guests",
+        "Machine", "Guests", "Configuration",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict, linkerSettings: compactLink),
@@ -124,6 +127,8 @@ let package = Package(
     .testTarget(
       name: "GuestTests", dependencies: ["Machine", "Guests", "DeviceTestKit"],
       exclude: ["Golden"], swiftSettings: strict),
+    .testTarget(
+      name: "ConfigurationTests", dependencies: ["Configuration"], swiftSettings: strict),
     .testTarget(
       name: "ApplianceTests", dependencies: ["Appliance", "Machine", "Display"],
       swiftSettings: strict),

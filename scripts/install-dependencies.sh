@@ -8,7 +8,7 @@ purpose=${1:-run}
 complain() { echo "porthole: $*" >&2; exit 1; }
 
 build_packages=(
-  libvncserver-dev libpng-dev zlib1g-dev liblzma-dev libzstd-dev liblz4-dev libbz2-dev git
+  libvncserver-dev libpng-dev zlib1g-dev liblzma-dev libzstd-dev liblz4-dev libbz2-dev libyaml-dev git
 )
 test_packages=(
   python3-venv grub-pc-bin grub-common xorriso mtools dosfstools syslinux syslinux-common
@@ -54,7 +54,7 @@ install_packages() {
 # Where the host is no Debian, the headers decide.
 check_other_system() {
   local header
-  for header in rfb/rfb.h png.h zlib.h lzma.h zstd.h lz4.h bzlib.h; do
+  for header in rfb/rfb.h png.h zlib.h lzma.h zstd.h lz4.h bzlib.h yaml.h; do
     echo "#include <$header>" | cc -fsyntax-only -x c - 2>/dev/null ||
       complain "the header $header is missing: install what your system calls ${build_packages[*]}"
   done

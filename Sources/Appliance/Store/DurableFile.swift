@@ -1,0 +1,63 @@
+import Glibc
+import KVMEngine
+
+/// Files that are whole or not there, whenever the process is killed or the power goes.
+enum DurableFile {
+  /// Puts `bytes` in the place of the file at `path`, or makes it: beside it first, synced, renamed,
+  /// and the folder synced. Readers see the old bytes or the new ones.
+  static func replace(
+    _ path: String, with bytes: [UInt8], mode: mode_t = S_IRUSR | S_IWUSR
+  ) throws(HostError) {
+    let part = "\(path).\(getpid()).part"
+    do throws(HostError) {
+      try write(part, bytes, mode: mode, named: path)
+      guard rename(part, path) == 0 else { throw HostError("write \(path)", code: errno) }
+    } catch {
+      unlink(part)
+      throw error
+    }
+    try sync(folder: String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]))
+  }
+
+  private static func write(
+    _ part: String, _ bytes: [UInt8], mode: mode_t, named path: String
+  ) throws(HostError) {
+    let descriptor = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode)
+    guard descriptor >= 0 else { throw HostError("write \(path)", code: errno) }
+    defer { close(descriptor) }
+    try OutputFile.write(bytes, to: descriptor, named: path)
+    guard fsync(descriptor) == 0 else { throw HostError("write \(path)", code: errno) }
+  }
+
+  /// Makes the names in `folder` durable.
+  static func sync(folder: String) throws(HostError) {
+    let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw HostError("open the folder \(folder)", code: errno) }
+    defer { close(descriptor) }
+    // File systems that keep nothing (EINVAL) have nothing to sync.
+    guard fsync(descriptor) == 0 || errno == EINVAL else {
+      throw HostError("sync the folder \(folder)", code: errno)
+    }
+  }
+
+  /// The bytes of the file at `path`; nil where there is none.
+  /// - Parameter limit: its most bytes; one more is returned of a larger file.
+  static func read(_ path: String, limit: Int) throws(HostError) -> [UInt8]? {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    guard descriptor >= 0 else {
+      if errno == ENOENT { return nil }
+      throw HostError("open \(path)", code: errno)
+    }
+    defer { close(descriptor) }
+    var bytes: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 4096)
+    while bytes.count <= limit {
+      let count = Glibc.read(descriptor, &buffer, buffer.count)
+      if count < 0 && errno == EINTR { continue }
+      guard count >= 0 else { throw HostError("read \(path)", code: errno) }
+      if count == 0 { break }
+      bytes += buffer.prefix(count)
+    }
+    return Array(bytes.prefix(limit + 1))
+  }
+}
