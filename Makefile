@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test test-full check format bench fuzz fuzz-cpu fuzz-bytes fuzz-devices sanitize build install clean
+.PHONY: help run test test-full check format bench fuzz fuzz-cpu fuzz-bytes fuzz-devices sanitize build install package clean
 
 PREFIX ?= /usr/local
 # What `make run` boots, what it calls it, where viewers connect, and any other options.
@@ -92,6 +92,11 @@ install: ## Build and install the command (PREFIX=/usr/local)
 	@scripts/install-dependencies.sh run
 	@$(MAKE) --no-print-directory build
 	install -D -m 755 "$(BINARY)" "$(DESTDIR)$(PREFIX)/bin/porthole"
+
+package: ## Build a Debian package of the command
+	@scripts/install-dependencies.sh package
+	@$(MAKE) --no-print-directory build
+	@scripts/package.sh "$(BINARY)" "$(CURDIR)/.build/debian"
 
 clean: ## Remove what was built
 	rm -rf .build

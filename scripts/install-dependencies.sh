@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what is missing to build and run (run), to test as well (test), or to measure (bench).
+# Installs what is missing to build and run (run), to test as well (test), to measure (bench), or
+# to pack (package).
 # Does nothing, and asks no network, where everything is there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -10,7 +11,9 @@ complain() { echo "porthole: $*" >&2; exit 1; }
 build_packages=(
   libvncserver-dev libpng-dev zlib1g-dev liblzma-dev libzstd-dev liblz4-dev libbz2-dev libyaml-dev git
 )
+pack_packages=(dpkg-dev binutils python3)
 test_packages=(
+  "${pack_packages[@]}" mandoc mmdebstrap
   python3-venv grub-pc-bin grub-common xorriso mtools dosfstools syslinux syslinux-common
   memtest86+ mbr debian-archive-keyring tigervnc-viewer tigervnc-tools xvfb xdotool imagemagick
   acpica-tools dmidecode seabios ovmf grub-efi-amd64-bin
@@ -65,7 +68,8 @@ case $purpose in
   run) wanted=("${build_packages[@]}") ;;
   test) wanted=("${build_packages[@]}" "${test_packages[@]}") ;;
   bench) wanted=("${build_packages[@]}" python3 debian-archive-keyring) ;;
-  *) complain "usage: $0 run|test|bench" ;;
+  package) wanted=("${build_packages[@]}" "${pack_packages[@]}") ;;
+  *) complain "usage: $0 run|test|bench|package" ;;
 esac
 
 if command -v apt-get >/dev/null && command -v dpkg-query >/dev/null; then
@@ -74,7 +78,7 @@ if command -v apt-get >/dev/null && command -v dpkg-query >/dev/null; then
     install_packages "${lacking[@]}" ||
       complain "these Debian packages are missing and could not be installed: ${lacking[*]}"
   fi
-  if [ "$purpose" != run ] && ! command -v qemu-system-x86_64 >/dev/null; then
+  if [[ $purpose == @(test|bench) ]] && ! command -v qemu-system-x86_64 >/dev/null; then
     install_packages "${reference_packages[@]}" ||
       echo "porthole: QEMU is not there and could not be installed: nothing is compared with it" >&2
   fi

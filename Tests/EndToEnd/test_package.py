@@ -1,0 +1,160 @@
+"""The Debian package: what is in it, and that a clean Debian runs it."""
+
+import gzip
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+from conftest import FULL, HERE
+
+sys.path.insert(0, os.path.join(HERE, "media"))
+from linux import KEYRING, RELEASE, Apt  # noqa: E402
+
+SCRIPT = os.path.join(HERE, "../../scripts/package.sh")
+PICTURE = """\
+set -e
+cd /root
+porthole --version
+porthole doctor
+porthole run --guest demo --engine software --vnc none --name clean &
+i=0
+until porthole screenshot --name clean clean.png 2> errors; do
+  i=$((i + 1)); [ $i -lt 100 ] || { cat errors; exit 1; }; sleep 0.2
+done
+sleep 2
+porthole screenshot --name clean clean.png
+porthole stop --name clean
+wait $!
+"""
+
+pytestmark = pytest.mark.without_kvm
+
+
+def package(program, folder, **environment):
+    """Packs the command under test; the package's path."""
+    result = subprocess.run(
+        [SCRIPT, program, folder], capture_output=True, text=True, timeout=120,
+        env=dict(os.environ, COMPRESSION="none", **environment))
+    assert result.returncode == 0 and result.stderr == "", result.stderr
+    path = result.stdout.strip()
+    assert os.listdir(folder) == [os.path.basename(path)]
+    return path
+
+
+@pytest.fixture(scope="module")
+def packed(program, tmp_path_factory):
+    """The package, and the folder it was unpacked to."""
+    folder = tmp_path_factory.mktemp("package")
+    path = package(program, str(folder))
+    tree = tmp_path_factory.mktemp("tree")
+    subprocess.run(["dpkg-deb", "-R", path, tree], check=True)
+    yield path, str(tree)
+    shutil.rmtree(folder)
+    shutil.rmtree(tree)
+
+
+def field(path, name):
+    return subprocess.run(
+        ["dpkg-deb", "-f", path, name], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def commands(entry, path=()):
+    """A command of the help's JSON and those below it, as words."""
+    path = (*path, entry["commandName"])
+    yield path
+    for below in entry.get("subcommands", []):
+        if below["commandName"] != "help" and below["shouldDisplay"]:
+            yield from commands(below, path)
+
+
+def test_the_package_has_what_a_host_needs(packed):
+    path, tree = packed
+    for name in ("usr/bin/porthole", "usr/lib/systemd/system/porthole@.service",
+                 "usr/lib/udev/rules.d/60-porthole.rules", "usr/share/man/man1/porthole.1.gz",
+                 "usr/share/bash-completion/completions/porthole",
+                 "usr/share/zsh/vendor-completions/_porthole",
+                 "usr/share/fish/vendor_completions.d/porthole.fish",
+                 "usr/share/doc/porthole/changelog.gz", "usr/share/doc/porthole/copyright"):
+        assert os.path.getsize(os.path.join(tree, name)) > 0, name
+    owners = subprocess.run(["dpkg-deb", "-c", path], capture_output=True, text=True).stdout
+    for line in owners.splitlines():
+        mode, owner = line.split()[:2]
+        assert owner == "root/root" and mode[5] != "w" and mode[8] != "w", line
+
+
+def test_the_package_names_what_the_command_links(packed):
+    path, tree = packed
+    depends = {re.split("[ (:]", each.strip())[0] for each in field(path, "Depends").split(",")}
+    assert {"libc6", "libvncserver1", "libpng16-16"} <= depends
+    assert not any("swift" in name for name in depends)
+    ran = subprocess.run([os.path.join(tree, "usr/bin/porthole"), "--version"],
+                         capture_output=True, text=True)
+    assert ran.stdout.strip() == "porthole " + field(path, "Version")
+    sums = subprocess.run(["md5sum", "--check", "--quiet", "DEBIAN/md5sums"], cwd=tree)
+    assert sums.returncode == 0
+
+
+def test_every_command_has_a_manual_page_without_a_warning(packed, porthole):
+    pages = os.path.join(packed[1], "usr/share/man/man1")
+    top = json.loads(porthole.good("--experimental-dump-help"))["command"]
+    wanted = {"-".join(path) for path in commands(top)}
+    assert {name.removesuffix(".1.gz") for name in os.listdir(pages)} == wanted
+    for name in sorted(wanted):
+        with gzip.open(os.path.join(pages, name + ".1.gz"), "rb") as file:
+            lint = subprocess.run(["mandoc", "-T", "lint", "-W", "warning"], input=file.read(),
+                                  capture_output=True)
+        assert lint.returncode == 0 and lint.stdout == b"", f"{name}: {lint.stdout.decode()}"
+
+
+def test_bash_completes_commands_and_options(packed):
+    script = os.path.join(packed[1], "usr/share/bash-completion/completions/porthole")
+
+    def completed(*words):
+        """What bash offers at the end of a line; it calls the function with these arguments."""
+        line = " ".join(words)
+        call = shlex.join([words[0], words[-1], words[-2]])
+        program = (f"source {shlex.quote(script)}; COMP_WORDS=({line}); COMP_CWORD={len(words) - 1};"
+                   f" COMP_LINE={shlex.quote(line)}; COMP_POINT={len(line)}; _porthole {call};"
+                   " printf '%s\\n' \"${COMPREPLY[@]}\"")
+        return subprocess.run(["bash", "-c", program], capture_output=True, text=True).stdout.split()
+    assert "screenshot" in completed("porthole", "scr")
+    assert "--memory" in completed("porthole", "run", "--mem")
+    assert "software" in completed("porthole", "run", "--engine", "s")
+
+
+def test_the_same_command_gives_the_same_package(packed, program, folder):
+    again = package(program, os.path.join(folder, "again"))
+    with open(packed[0], "rb") as one, open(again, "rb") as other:
+        assert one.read() == other.read()
+
+
+@pytest.mark.limit(600)
+@pytest.mark.skipif(not FULL, reason="PORTHOLE_FULL=1 installs a clean Debian for it")
+def test_a_clean_debian_installs_and_runs_it(packed, folder):
+    """Nothing is there but what the package's dependencies bring."""
+    path, _ = packed
+    script = os.path.join(folder, "picture.sh")
+    with open(script, "w") as file:
+        file.write(PICTURE)
+    name = os.path.basename(path)
+    hooks = [f'cp {shlex.quote(path)} {shlex.quote(script)} "$1/root/"',
+             f'chroot "$1" apt-get install -qq --no-install-recommends ./root/{name}',
+             'chroot "$1" sh /root/picture.sh', f"copy-out /root/clean.png {shlex.quote(folder)}",
+             'chroot "$1" dpkg --purge porthole', 'test ! -e "$1/usr/bin/porthole"']
+    result = subprocess.run(
+        ["mmdebstrap", "--quiet", "--variant=minbase", "--format=null",
+         *(f"--customize-hook={hook}" for hook in hooks), RELEASE, "-",
+         f"deb [signed-by={KEYRING}] {Apt.mirror()} {RELEASE} main"],
+        capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-4000:]
+    assert "porthole " + field(path, "Version") in result.stdout
+    with Image.open(os.path.join(folder, "clean.png")) as picture:
+        assert picture.size == (1024, 768)
+        assert len(picture.convert("RGB").getcolors(1 << 20)) > 1000
