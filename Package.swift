@@ -52,6 +52,8 @@ let package = Package(
       linkerSettings: ["z", "lzma", "zstd", "lz4", "bz2"].map { .linkedLibrary($0) }),
     // libyaml from its archive: one library fewer to load at every start.
     .target(name: "CYAML", linkerSettings: [.linkedLibrary(":libyaml.a")]),
+    // nettle, in the same way.
+    .target(name: "CDigest", linkerSettings: [.linkedLibrary(":libnettle.a")]),
     // Guest code: 16-bit firmware and test guests, assembled into read-only sections.
     .target(name: "BIOS", path: "bios", exclude: ["fonts"]),
     .target(
@@ -76,7 +78,7 @@ let package = Package(
     .executableTarget(
       name: "Appliance",
       dependencies: [
-        "Machine", "Guests", "Configuration",
+        "CDigest", "Machine", "Guests", "Configuration",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict, linkerSettings: compactLink),

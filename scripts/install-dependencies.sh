@@ -9,7 +9,7 @@ purpose=${1:-run}
 complain() { echo "porthole: $*" >&2; exit 1; }
 
 build_packages=(
-  libvncserver-dev libpng-dev zlib1g-dev liblzma-dev libzstd-dev liblz4-dev libbz2-dev libyaml-dev git
+  libvncserver-dev libpng-dev zlib1g-dev liblzma-dev libzstd-dev liblz4-dev libbz2-dev libyaml-dev nettle-dev git
 )
 pack_packages=(dpkg-dev binutils python3)
 test_packages=(
@@ -57,7 +57,7 @@ install_packages() {
 # Where the host is no Debian, the headers decide.
 check_other_system() {
   local header
-  for header in rfb/rfb.h png.h zlib.h lzma.h zstd.h lz4.h bzlib.h yaml.h; do
+  for header in rfb/rfb.h png.h zlib.h lzma.h zstd.h lz4.h bzlib.h yaml.h nettle/sha2.h; do
     echo "#include <$header>" | cc -fsyntax-only -x c - 2>/dev/null ||
       complain "the header $header is missing: install what your system calls ${build_packages[*]}"
   done

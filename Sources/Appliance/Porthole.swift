@@ -15,7 +15,8 @@ struct Porthole: ParsableCommand {
     subcommands: [
       RunCommand.self, DemoCommand.self, ScreenshotCommand.self, RecordCommand.self,
       TextCommand.self, TypeCommand.self, KeyCommand.self, PasteCommand.self, ClickCommand.self,
-      ListCommand.self, PauseCommand.self, ResumeCommand.self, SaveCommand.self, ResetCommand.self,
+      ListCommand.self, ImageCommand.self, PauseCommand.self, ResumeCommand.self, SaveCommand.self,
+      ResetCommand.self,
       PowerdownCommand.self, StopCommand.self, GuestCommand.self, DoctorCommand.self,
     ])
 }

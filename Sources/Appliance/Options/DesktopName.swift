@@ -5,8 +5,8 @@ enum DesktopName {
   /// The longest name, in bytes.
   static let longest = 64
 
-  /// `text`, if it may be a desktop's name.
-  static func parse(_ text: String) throws(Complaint) -> String {
+  /// Whether `text` may be a desktop's name.
+  static func isAllowed(_ text: String) -> Bool {
     let allowed = text.utf8.allSatisfy { byte in
       switch byte {
       case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
@@ -16,7 +16,12 @@ enum DesktopName {
       default: false
       }
     }
-    guard allowed, !text.isEmpty, text.utf8.count <= longest, !text.hasPrefix(".") else {
+    return allowed && !text.isEmpty && text.utf8.count <= longest && !text.hasPrefix(".")
+  }
+
+  /// `text`, if it may be a desktop's name.
+  static func parse(_ text: String) throws(Complaint) -> String {
+    guard isAllowed(text) else {
       throw Complaint(
         "a desktop's name is 1 to \(longest) letters, digits, dots, dashes and underscores, "
           + "without a dot in front")
