@@ -1,6 +1,6 @@
 /// What one update of a picture changed.
 public struct FrameUpdate: Sendable, Equatable {
-  /// Where pixels differ from before; empty where nothing changed. At most 50 rectangles.
+  /// Where pixels differ from before; empty where nothing changed. At most 200 rectangles.
   public var damage: [FrameRect]
   /// What moved as a whole before that, one after the other; `damage` is what this leaves to be sent.
   public var copies: [FrameCopy]

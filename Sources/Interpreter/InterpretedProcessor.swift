@@ -30,6 +30,9 @@ public final class InterpretedProcessor: Processor, @unchecked Sendable {
 
   /// The vCPU's number, 0 for the one that boots.
   public let index: Int
+  /// Who is told when the processor sleeps; given once before it runs.
+  public var guestActivity: GuestActivity?
+  private var isResting = false
   /// Whether HLT waits for the next interrupt in ``run()``; else ``run()`` says `.halted`.
   public var sleepsWhenHalted = true
 
@@ -68,6 +71,10 @@ public final class InterpretedProcessor: Processor, @unchecked Sendable {
       if let exit = waitForWork() { return exit }
     }
     while true {
+      if isResting {
+        isResting = false
+        guestActivity?.stir()
+      }
       switch executeAll() {
       case .failed: return .failed(environment.userEngine?.failure ?? "")
       case .kicked, .none, .user: return .kicked
@@ -132,6 +139,10 @@ public final class InterpretedProcessor: Processor, @unchecked Sendable {
       }
       if cpu.s.pointee.wantsWindow && canAcceptInterrupt { return .interruptWindow }
       guard sleepsWhenHalted else { return .halted }
+      if !isResting {
+        isResting = true
+        guestActivity?.rest()
+      }
       isOutside.store(true, ordering: .sequentiallyConsistent)
       ci_sleep(
         UnsafeMutableRawPointer(attention.word).assumingMemoryBound(to: UInt32.self),

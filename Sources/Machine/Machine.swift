@@ -38,7 +38,8 @@ public final class Machine: @unchecked Sendable {
     self.parts = parts
     vncServer = try configuration.vnc.map { vnc in
       try VNCServer(
-        configuration: vnc, source: parts.video, input: ViewerInputBridge(parts.input))
+        configuration: vnc, source: parts.video, guest: parts.activity,
+        input: ViewerInputBridge(parts.input))
     }
     let server = vncServer
     parts.input.activity { [weak server] in server?.noteInput() }

@@ -88,6 +88,7 @@ struct MachineBuilder {
     return MachineParts(
       clock: clock, ports: ports, space: space, hypervisor: hypervisor,
       hybrid: try configuration.engine == .hybrid ? makeHybrid(hypervisor) : nil, control: control,
+      activity: GuestActivity(processors: configuration.processors),
       memory: memory, interrupts: chips, apicBus: messages, rtc: rtc,
       devices: devices + firmware.devices,
       video: video,

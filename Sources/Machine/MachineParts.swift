@@ -15,6 +15,8 @@ struct MachineParts: Sendable {
   /// What hybrid processors share; nil under the other engines.
   let hybrid: HybridMachine?
   let control: MachineControl
+  /// Whether the guest runs code.
+  let activity: GuestActivity
   let memory: MachineMemory
   let interrupts: InterruptControllers
   /// Between the I/O APIC and the local APICs of processors in software; nobody is on it where KVM
@@ -58,6 +60,7 @@ extension MachineParts {
       timestampCounter: .init(
         frequency: GuestTimestampCounter.frequency, read: { HostTimestamp.now() }),
       bus: apicBus)
+    processor.guestActivity = activity
     return processor
   }
 
@@ -74,6 +77,7 @@ extension MachineParts {
       return result
     }
     processor.hasSiblings = count > 1
+    processor.guestActivity = activity
     processor.localAPIC = LocalAPIC(
       identifier: UInt32(index), isBootstrap: index == 0, clock: clock,
       timestampCounter: .init(processor.timestampCounter), bus: apicBus,

@@ -92,6 +92,8 @@ import Testing
         0x30, 0x48, 0xCF,
       ])
     rig.processor.activity = .running
+    let activity = GuestActivity(processors: 1)
+    rig.processor.guestActivity = activity
     try sleeper.start()
     defer { sleeper.stop() }
     var dice = Dice(state: 77)
@@ -104,6 +106,10 @@ import Testing
       }
       pause(&dice)
     }
+    let end = Monitor.monotonic() + 2_000_000_000
+    while !activity.moment.isAtRest && Monitor.monotonic() < end {}
+    #expect(activity.moment.isAtRest)
+    #expect((1...30_001).contains(activity.moment.beginnings))
   }
 
   @Test func everyStartUpMessageStartsTheProcessor() throws {

@@ -1,9 +1,9 @@
 /// The picture in tiles, and which of them changed: from one bit a tile to a few rectangles.
 struct DamageGrid {
   /// More rectangles than this are never given.
-  static let maximumRects = 50
+  static let maximumRects = 200
   /// Pixels of a tile of the modes without cells.
-  static let tileWidth = 64
+  static let tileWidth = 16
 
   private let size: FrameSize
   private let tileWidth: Int

@@ -17,8 +17,8 @@ struct PixelRows {
 
 /// Finds what scrolled or was dragged between the shadow frame and the new picture.
 ///
-/// Short rows of pixels from where the picture changed, with enough in them to be told apart, are
-/// looked for around their place in the frame. Where several of them say the same, the rectangle
+/// Short rows of pixels from where the picture changed, with enough in them to be told apart, or
+/// columns where the rows are plain, are looked for around their place in the frame. Where several of them say the same, the rectangle
 /// around them that moved as a whole is taken. Nothing depends on the answer but the bytes sent:
 /// the frame is moved as the viewers are told to, and compared with the picture afterwards.
 struct MotionFinder {
@@ -37,6 +37,12 @@ struct MotionFinder {
   private struct Place: Equatable {
     var x: Int
     var y: Int
+  }
+
+  /// What is looked for: a row of pixels, or where rows are plain, a column of them.
+  private struct Anchor {
+    var place: Place
+    var isColumn = false
   }
 
   /// What was found of the first, the second and the third part that moved in a picture.
@@ -90,7 +96,7 @@ struct MotionFinder {
   ) -> FrameCopy? {
     let anchors = anchors(rows, changed, frame)
     guard anchors.count >= Self.leastVotes else { return nil }
-    var votes: [(motion: Place, anchors: [Place])] = []
+    var votes: [(motion: Place, anchors: [Anchor])] = []
     for anchor in anchors {
       guard let motion = motion(of: anchor, rows, frame, last) else { continue }
       if let index = votes.firstIndex(where: { $0.motion == motion }) {
@@ -104,7 +110,7 @@ struct MotionFinder {
     else { return nil }
     var found: FrameRect?
     for anchor in [best.anchors[best.anchors.count / 2], best.anchors[0]] {
-      let rect = grown(anchor, best.motion, rows, changed, frame)
+      let rect = grown(anchor.place, best.motion, rows, changed, frame)
       if rect.area > found?.area ?? 0 { found = rect }
     }
     guard let found, found.area >= Self.leastArea else { return nil }
@@ -112,8 +118,8 @@ struct MotionFinder {
   }
 
   /// Places all over the changed rows where the picture changed and is not plain.
-  private func anchors(_ rows: PixelRows, _ changed: Range<Int>, _ frame: Frame) -> [Place] {
-    var found: [Place] = []
+  private func anchors(_ rows: PixelRows, _ changed: Range<Int>, _ frame: Frame) -> [Anchor] {
+    var found: [Anchor] = []
     let step = max(1, changed.count / 16)
     for y in stride(from: changed.lowerBound + phase % step, to: changed.upperBound, by: step) {
       let new = rows.row(y)
@@ -122,41 +128,75 @@ struct MotionFinder {
         guard new[x &+ 15] & 0xFF_FFFF != old[x &+ 15] || new[x] & 0xFF_FFFF != old[x] else {
           continue
         }
-        var edge = x
-        while edge < x &+ 16 && new[edge] == new[edge &+ 1] { edge &+= 1 }
-        var edges = 0
-        for index in edge..<edge &+ Self.length &- 1 where new[index] != new[index &+ 1] {
-          edges &+= 1
-        }
-        if edges >= 4 { found.append(Place(x: edge, y: y)) }
+        if let anchor = anchor(atX: x, y: y, rows) { found.append(anchor) }
       }
     }
     guard found.count > Self.mostAnchors else { return found }
     return (0..<Self.mostAnchors).map { found[$0 * found.count / Self.mostAnchors] }
   }
 
+  /// The row of pixels from a little right of `x` on, or the column below; nil where both are plain.
+  private func anchor(atX x: Int, y: Int, _ rows: PixelRows) -> Anchor? {
+    let row = rows.row(y)
+    var edge = x
+    while edge < x &+ 16 && row[edge] == row[edge &+ 1] { edge &+= 1 }
+    var edges = 0
+    for index in edge..<edge &+ Self.length &- 1 where row[index] != row[index &+ 1] { edges &+= 1 }
+    if edges >= 4 { return Anchor(place: Place(x: edge, y: y)) }
+    guard y <= rows.height - Self.length else { return nil }
+    edges = 0
+    for line in y..<y &+ Self.length &- 1 where rows.row(line)[x] != rows.row(line &+ 1)[x] {
+      edges &+= 1
+    }
+    return edges >= 4 ? Anchor(place: Place(x: x, y: y), isColumn: true) : nil
+  }
+
   /// From where in the frame what is at `anchor` now has come.
   private func motion(
-    of anchor: Place, _ rows: PixelRows, _ frame: Frame, _ last: Place?
+    of anchor: Anchor, _ rows: PixelRows, _ frame: Frame, _ last: Place?
   ) -> Place? {
-    let wanted = rows.row(anchor.y) + anchor.x
+    let place = anchor.place
+    let wanted = rows.row(place.y) + place.x
     func isAt(_ x: Int, _ y: Int) -> Bool {
       guard x >= 0, y >= 0, x <= rows.width - Self.length, y < rows.height else { return false }
-      return Self.isSame(wanted, frame.pixels + y * rows.width + x, Self.length)
+      guard anchor.isColumn else {
+        return Self.isSame(wanted, frame.pixels + y * rows.width + x, Self.length)
+      }
+      return isColumn(place, rows, at: Place(x: x, y: y), frame)
     }
-    if let last, isAt(anchor.x - last.x, anchor.y - last.y) { return last }
+    if let last, isAt(place.x - last.x, place.y - last.y) { return last }
+    if anchor.isColumn {
+      for distance in 1...2 * Self.reach {
+        if isAt(place.x, place.y + distance) { return Place(x: 0, y: -distance) }
+        if isAt(place.x, place.y - distance) { return Place(x: 0, y: distance) }
+      }
+      return nil
+    }
     for distance in 1..<max(rows.height, rows.width) {
-      if isAt(anchor.x, anchor.y + distance) { return Place(x: 0, y: -distance) }
-      if isAt(anchor.x, anchor.y - distance) { return Place(x: 0, y: distance) }
-      if isAt(anchor.x + distance, anchor.y) { return Place(x: -distance, y: 0) }
-      if isAt(anchor.x - distance, anchor.y) { return Place(x: distance, y: 0) }
+      if isAt(place.x, place.y + distance) { return Place(x: 0, y: -distance) }
+      if isAt(place.x, place.y - distance) { return Place(x: 0, y: distance) }
+      if isAt(place.x + distance, place.y) { return Place(x: -distance, y: 0) }
+      if isAt(place.x - distance, place.y) { return Place(x: distance, y: 0) }
     }
     for y in -Self.reach...Self.reach {
-      for x in -Self.reach...Self.reach where isAt(anchor.x + x, anchor.y + y) {
+      for x in -Self.reach...Self.reach where isAt(place.x + x, place.y + y) {
         return x == 0 && y == 0 ? nil : Place(x: -x, y: -y)
       }
     }
     return nil
+  }
+
+  /// Whether the column below `place`, and the pixels right of it, are at `old` in the frame.
+  private func isColumn(
+    _ place: Place, _ rows: PixelRows, at old: Place, _ frame: Frame
+  ) -> Bool {
+    guard old.y <= rows.height - Self.length else { return false }
+    for line in 0..<Self.length {
+      let new = rows.row(place.y &+ line)[place.x] & 0xFF_FFFF
+      if new != frame.pixels[(old.y &+ line) &* rows.width &+ old.x] { return false }
+    }
+    return Self.isSame(
+      rows.row(place.y) + place.x, frame.pixels + old.y * rows.width + old.x, Self.length)
   }
 
   /// The largest rectangle around `anchor` that moved by `motion`, wider first or higher first.

@@ -116,13 +116,17 @@ enum PixelRow {
     // SAFETY: the caller's row lies in the frame, and `source` holds the frame's width of pixels.
     let width = frame.size.width
     let target = frame.pixels + row &* width
+    let tile = DamageGrid.tileWidth
     var x = 0
-    var column = 0
-    while x < width {
-      let count = min(DamageGrid.tileWidth, width - x)
-      if copy(source + x, to: target + x, count: count) { grid.mark(column: column, row: row) }
-      x += count
-      column += 1
+    // The length of a whole tile is a constant, so that comparing it takes a few instructions.
+    while x <= width &- tile {
+      if copy(source + x, to: target + x, count: DamageGrid.tileWidth) {
+        grid.mark(column: x / tile, row: row)
+      }
+      x &+= tile
+    }
+    if x < width, copy(source + x, to: target + x, count: width &- x) {
+      grid.mark(column: x / tile, row: row)
     }
   }
 }

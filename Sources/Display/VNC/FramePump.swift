@@ -42,6 +42,7 @@ public final class FramePump: @unchecked Sendable {
   // SAFETY: `frame` and `everything` belong to the display thread; what follows them is read and
   // written with `monitor` held.
   private let source: any FrameSource
+  private let guest: GuestActivity?
   private let frame = Frame(size: FramePump.idleSize)
   private var everything = true
 
@@ -70,16 +71,19 @@ public final class FramePump: @unchecked Sendable {
   /// What viewers see of a machine that shows nothing yet: an empty text screen.
   private static let blankSize = FrameSize(width: 720, height: 400)
   /// The most rectangles that one update marks; more become their bounding box.
-  static let damageLimit = 50
+  static let damageLimit = DamageGrid.maximumRects
 
-  public init(source: any FrameSource) {
+  /// - Parameter guest: who draws the picture; nil where nobody knows when it does.
+  public init(source: any FrameSource, guest: GuestActivity? = nil) {
     self.source = source
+    self.guest = guest
     picture = Picture(memory: frame.memory, size: frame.size)
   }
 
   /// Starts the thread.
   public func start() throws(HostError) {
     source.setChangeHandler { [weak self] in self?.noteChange() }
+    guest?.onChange { [weak self] in self?.noteRequest() }
     thread = try Thread(name: "display") { [unowned self] in self.run() }
   }
 
@@ -107,7 +111,7 @@ public final class FramePump: @unchecked Sendable {
   /// A viewer would like the picture to have another size; false where it can't.
   func offer(_ size: FrameSize) -> Bool { source.offer(size) }
 
-  /// A viewer asked for an update.
+  /// A viewer asked for an update, or the guest does something else than before.
   func noteRequest() {
     monitor.withLock {
       poked = true
@@ -188,15 +192,24 @@ public final class FramePump: @unchecked Sendable {
         if !poked { monitor.wait() }
         continue
       }
-      let due = awaited ? 0 : pace.due(changed: changed.load(ordering: .acquiring))
-      if due <= Monitor.monotonic() {
-        look()
-      } else if !poked {
-        monitor.wait(until: due)
-      }
+      if awaited { look() } else { lookOrWait() }
     }
     monitor.broadcast()
     monitor.unlock()
+  }
+
+  /// Does what is to be done next, while a viewer waits. Lock held.
+  private func lookOrWait() {
+    let activity = guest?.moment
+    let now = Monitor.monotonic()
+    let plan = pace.plan(changed: changed.load(ordering: .acquiring), guest: activity, at: now)
+    if plan.due <= now { return look() }
+    if plan.watchesGuest {
+      guest?.watch()
+      if guest?.moment != activity { return }
+    }
+    guard !poked else { return }
+    if plan.due == FramePace.never { monitor.wait() } else { monitor.wait(until: plan.due) }
   }
 
   /// Nobody looks: the shadow frame's memory is given back. Lock held.
@@ -210,6 +223,7 @@ public final class FramePump: @unchecked Sendable {
   /// Brings the frame up to date and tells the viewers. Lock held, but not while the source works.
   private func look() {
     let start = Monitor.monotonic()
+    let activity = guest?.moment
     looking = true
     monitor.unlock()
     changed.store(false, ordering: .releasing)
@@ -224,7 +238,7 @@ public final class FramePump: @unchecked Sendable {
     let change = PictureChange(
       copies: replaced ? [] : update.copies, damage: damage, began: start)
     let found = !damage.isEmpty || !change.copies.isEmpty
-    pace.ticked(at: start, found: found, nextChange: update.nextChange)
+    pace.ticked(at: start, found: found, nextChange: update.nextChange, guest: activity)
     if found {
       for viewer in viewers { viewer.show(now, change: change) }
     }

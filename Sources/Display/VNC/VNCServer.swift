@@ -32,9 +32,11 @@ public final class VNCServer: @unchecked Sendable {
   private var turnedAway: [(descriptor: Int32, until: UInt64)] = []
 
   /// Opens the address; viewers are served from ``start()`` on.
+  /// - Parameter guest: tells when the guest that draws `source` runs; nil where nobody knows.
   /// - Throws: ``HostError`` where the address can't be listened on or the password can't be one.
   public init(
-    configuration: VNCConfiguration, source: any FrameSource, input: any ViewerInput
+    configuration: VNCConfiguration, source: any FrameSource, guest: GuestActivity? = nil,
+    input: any ViewerInput
   ) throws(HostError) {
     for password in [configuration.password, configuration.viewPassword].compactMap({ $0 })
     where password.isEmpty || password.utf8.contains(0) {
@@ -42,7 +44,7 @@ public final class VNCServer: @unchecked Sendable {
     }
     self.configuration = configuration
     self.input = input
-    pump = FramePump(source: source)
+    pump = FramePump(source: source, guest: guest)
     wake = cvnc_event()
     guard wake >= 0 else { throw HostError("make an event for the VNC server", code: errno) }
     do throws(HostError) {

@@ -9,6 +9,8 @@ struct LocalInterrupts {
   var isHalted = false
   /// An application processor that no start-up message has come for.
   var isWaitingForStartup: Bool
+  /// ``GuestActivity`` was told that the processor sleeps.
+  var isResting = false
   /// A vector was handed to KVM for the entry that comes.
   var hasVector = false
   /// What KVM had in IA32_APIC_BASE when it was last looked at.
@@ -20,7 +22,11 @@ struct LocalInterrupts {
     base = chip.save().base
   }
 
-  mutating func reset() { self = LocalInterrupts(chip) }
+  mutating func reset() {
+    let wasResting = isResting
+    self = LocalInterrupts(chip)
+    isResting = wasResting
+  }
 }
 
 extension KVMProcessor {
@@ -39,8 +45,16 @@ extension KVMProcessor {
     guard let chip = local?.chip else { return true }
     if chip.hasPending { takeEvents(chip) }
     if local?.isWaitingForStartup == true || local?.isHalted == true {
+      if local?.isResting == false {
+        local?.isResting = true
+        guestActivity?.rest()
+      }
       ckvm_sleep(shared)
       return false
+    }
+    if local?.isResting == true {
+      local?.isResting = false
+      guestActivity?.stir()
     }
     let waits = chip.pendingEvents.contains(.interrupt)
     shared.pointee.request_interrupt_window = requestInterruptWindow || waits ? 1 : 0

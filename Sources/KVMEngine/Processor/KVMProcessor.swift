@@ -21,6 +21,8 @@ public final class KVMProcessor: Processor, @unchecked Sendable {
   private let powerOn: KVMProcessorState
   /// What KVM leaves to us where it has no local APICs.
   var local: LocalInterrupts?
+  /// Who is told when the processor sleeps, where KVM leaves that to us; given once before it runs.
+  public var guestActivity: GuestActivity?
   private var wantsWindow = false
   private let runRequest = ckvm_request_number(CKVM_RUN)
   private let canSyncRegisters: Bool

@@ -19,10 +19,10 @@ import Testing
     kit.update()
     #expect(kit.frame.size == FrameSize(width: 320, height: 200))
     for x in 0..<8 { kit.poke(0xA0000 + UInt64(320 * 7 + 64 + x), UInt8(x + 1)) }
-    #expect(kit.update().damage == [FrameRect(x: 64, y: 7, width: 64, height: 1)])
+    #expect(kit.update().damage == [FrameRect(x: 64, y: 7, width: 16, height: 1)])
     #expect(row(7, 64..<73) == (1...8).map { AdapterKit.gray($0) } + [0])
     kit.poke(0xA0000 + 320 * 199 + 319, 63)
-    #expect(kit.update().damage == [FrameRect(x: 256, y: 199, width: 64, height: 1)])
+    #expect(kit.update().damage == [FrameRect(x: 304, y: 199, width: 16, height: 1)])
   }
 
   @Test func unchainedModesPageThroughAllOfMemory() {
@@ -46,7 +46,7 @@ import Testing
       kit.sequencer(2, 1 << UInt8(plane))
       kit.poke(0xA0000 + 80 * 479, [0b1010_1010, 0b0110_0110, 0b0001_1110, 1][plane])
     }
-    #expect(kit.update().damage == [FrameRect(x: 0, y: 479, width: 64, height: 1)])
+    #expect(kit.update().damage == [FrameRect(x: 0, y: 479, width: 16, height: 1)])
     #expect(row(479, 0..<8) == [1, 2, 3, 4, 5, 6, 7, 8].map { AdapterKit.gray($0) })
   }
 
@@ -83,7 +83,7 @@ import Testing
     #expect(row(0, 0..<8) == [0, 1, 2, 3, 3, 2, 1, 0].map { AdapterKit.gray($0) })
     #expect(row(1, 0..<2) == [AdapterKit.gray(3), 0])
     kit.poke(0xB8000 + 80, 0b11_00_00_00)
-    #expect(kit.update().damage == [FrameRect(x: 0, y: 2, width: 64, height: 1)])
+    #expect(kit.update().damage == [FrameRect(x: 0, y: 2, width: 16, height: 1)])
   }
 
   @Test func textWrittenBeforeMode4ShowsAsPixels() {
@@ -112,7 +112,7 @@ import Testing
     kit.update()
     kit.out(0x3C8, 5)
     for value in [63, 32, 1] as [UInt8] { kit.out(0x3C9, value) }
-    #expect(kit.update().damage == [FrameRect(x: 0, y: 0, width: 64, height: 1)])
+    #expect(kit.update().damage == [FrameRect(x: 0, y: 0, width: 16, height: 1)])
     #expect(kit.pixel(0, 0) == 0xFF8204)
     kit.out(0x3C7, 5)
     #expect((0..<3).map { _ in kit.input(0x3C9) } == [63, 32, 1])

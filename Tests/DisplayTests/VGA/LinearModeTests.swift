@@ -29,7 +29,7 @@ import Testing
     #expect(kit.update().resized)
     #expect(kit.frame.size == FrameSize(width: 1024, height: 768))
     kit.space.store(0xFF12_3456 as UInt32, at: base + 4 * (1024 * 700 + 130))
-    #expect(kit.update().damage == [FrameRect(x: 128, y: 700, width: 64, height: 1)])
+    #expect(kit.update().damage == [FrameRect(x: 128, y: 700, width: 16, height: 1)])
     #expect(kit.pixel(130, 700) == 0x12_3456)
     #expect(kit.update().damage == [])
   }

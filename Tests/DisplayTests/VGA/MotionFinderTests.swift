@@ -82,6 +82,28 @@ private final class Screen {
     #expect(left <= abs(lines) * page.width)
   }
 
+  @Test(arguments: [1, 4, 16, -1, -7, -60])
+  func scrolledPageOfPlainRowsIsFound(lines: Int) {
+    let screen = Screen()
+    func stripes(_ rect: FrameRect) {
+      for y in rect.y..<rect.y + rect.height {
+        let color = UInt32(screen.next(0x100_0000))
+        for x in rect.x..<rect.x + rect.width { screen.pixels[y * Screen.size.width + x] = color }
+      }
+    }
+    stripes(page)
+    screen.start()
+    let rest = FrameRect(
+      x: page.x, y: page.y + max(0, -lines), width: page.width, height: page.height - abs(lines))
+    screen.move(rest, dx: 0, dy: -lines)
+    let fresh = lines > 0 ? page.y + page.height - lines : page.y
+    stripes(FrameRect(x: page.x, y: fresh, width: page.width, height: abs(lines)))
+    let (copy, left) = screen.follow()
+    #expect(copy?.dx == 0)
+    #expect(copy?.dy == -lines)
+    #expect(left <= abs(lines) * page.width)
+  }
+
   @Test(arguments: [(5, 3), (-9, 2), (30, -31), (-1, -1), (60, 0)])
   func draggedWindowIsFound(dx: Int, dy: Int) {
     let screen = Screen()

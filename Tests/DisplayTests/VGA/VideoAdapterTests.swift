@@ -98,7 +98,7 @@ private let hasKVM = access("/dev/kvm", R_OK | W_OK) == 0
       scramble(kit, &generator, step: step)
       kit.clock.advance(generator.next() % 300_000_000)
       let update = kit.update()
-      #expect(update.damage.count <= 50)
+      #expect(update.damage.count <= 200)
       for rect in update.damage {
         #expect(rect.x >= 0 && rect.y >= 0 && rect.width > 0 && rect.height > 0)
         #expect(rect.x + rect.width <= kit.frame.size.width)
@@ -229,7 +229,7 @@ private let hasKVM = access("/dev/kvm", R_OK | W_OK) == 0
       kit.adapter.loadRegisters(Modes.mode13)
       kit.update()
       kit.poke(0xA0000 + 320, 7)
-      #expect(kit.update().damage == [FrameRect(x: 0, y: 1, width: 64, height: 1)])
+      #expect(kit.update().damage == [FrameRect(x: 0, y: 1, width: 16, height: 1)])
       #expect(kit.adapter.dispiMode(width: 640, height: 480, bpp: 8, linear: false, clear: true))
       for bank in 0..<4 {
         kit.adapter.bank = bank

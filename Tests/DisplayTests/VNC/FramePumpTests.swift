@@ -30,9 +30,10 @@ private final class Watcher: PictureViewer {
 
 @Suite(.serialized, .timeLimit(.minutes(1))) struct FramePumpTests {
   private func withPump(
-    _ source: FakeSource, _ body: (FramePump, Watcher) throws -> Void
+    _ source: FakeSource, guest: GuestActivity? = nil,
+    _ body: (FramePump, Watcher) throws -> Void
   ) throws {
-    let pump = FramePump(source: source)
+    let pump = FramePump(source: source, guest: guest)
     try pump.start()
     defer { pump.stop() }
     let watcher = Watcher()
@@ -77,6 +78,44 @@ private final class Watcher: PictureViewer {
     }
   }
 
+  @Test func pictureOfARestingGuestIsNotLookedAt() throws {
+    let source = FakeSource()
+    let guest = GuestActivity(processors: 1)
+    guest.rest()
+    try withPump(source, guest: guest) { pump, watcher in
+      watcher.wait(true)
+      pump.noteRequest()
+      #expect(eventually { source.updates > 0 })
+      pause(milliseconds: 50)
+      let before = source.updates
+      pause(milliseconds: 200)
+      #expect(source.updates == before)
+      // Nothing is told of this one: it is found because the guest ran.
+      source.paint(FrameRect(x: 3, y: 4, width: 5, height: 6), 7, announced: false)
+      guest.stir()
+      guest.rest()
+      #expect(eventually { watcher.damage.contains([FrameRect(x: 3, y: 4, width: 5, height: 6)]) })
+    }
+  }
+
+  @Test func everyRunOfTheGuestIsSeenHoweverShort() throws {
+    let source = FakeSource()
+    let guest = GuestActivity(processors: 1)
+    guest.rest()
+    try withPump(source, guest: guest) { pump, watcher in
+      watcher.wait(true)
+      pump.noteRequest()
+      #expect(eventually { source.updates > 0 })
+      for round in 0..<60 {
+        let seen = watcher.damage.count
+        guest.stir()
+        source.paint(FrameRect(x: round % 60, y: 0, width: 1, height: 1), 9, announced: false)
+        guest.rest()
+        #expect(eventually { watcher.damage.count > seen })
+      }
+    }
+  }
+
   @Test func damageIsCutToThePicture() throws {
     let source = FakeSource()
     try withPump(source) { pump, watcher in
@@ -101,9 +140,12 @@ private final class Watcher: PictureViewer {
       watcher.wait(true)
       pump.noteRequest()
       #expect(eventually { watcher.damage.count == 1 })
-      source.report((0..<51).map { FrameRect(x: $0, y: 2, width: 1, height: 3) })
+      source.report(
+        (0...DamageGrid.maximumRects).map {
+          FrameRect(x: $0 % 50, y: 2 + $0 / 50 * 3, width: 1, height: 3)
+        })
       #expect(eventually { watcher.damage.count == 2 })
-      #expect(watcher.damage.last == [FrameRect(x: 0, y: 2, width: 51, height: 3)])
+      #expect(watcher.damage.last == [FrameRect(x: 0, y: 2, width: 50, height: 15)])
     }
   }
 
