@@ -54,6 +54,7 @@ let package = Package(
     .target(name: "CYAML", linkerSettings: [.linkedLibrary(":libyaml.a")]),
     // nettle, in the same way.
     .target(name: "CDigest", linkerSettings: [.linkedLibrary(":libnettle.a")]),
+    .target(name: "CStorage"),
     // Guest code: 16-bit firmware and test guests, assembled into read-only sections.
     .target(name: "BIOS", path: "bios", exclude: ["fonts"]),
     .target(
@@ -65,7 +66,8 @@ let package = Package(
     .target(
       name: "Interpreter", dependencies: ["CKVM", "CInterpreter", "KVMEngine"],
       swiftSettings: strict + separateHandlers),
-    .target(name: "Storage", dependencies: ["KVMEngine"], swiftSettings: strict),
+    .target(
+      name: "Storage", dependencies: ["CStorage", "CUnpack", "KVMEngine"], swiftSettings: strict),
     .target(name: "Display", dependencies: ["KVMEngine", "CVNC", "CPNG"], swiftSettings: strict),
     .target(name: "Input", dependencies: ["KVMEngine"], swiftSettings: strict),
     .target(

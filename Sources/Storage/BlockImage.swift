@@ -29,6 +29,8 @@ public enum Sector {
   public static let bytes = 512
   /// Sectors of a CD's block of 2048 bytes.
   public static let perCDBlock: UInt64 = 4
+  /// Bytes of the largest disk: 48-bit sector numbers, as ATA has them.
+  static let maximumBytes: UInt64 = 512 << 48
 }
 
 extension BlockImage {

@@ -14,11 +14,20 @@ public struct DriveDescription: Sendable, Equatable, Codable {
   public var path: String?
   /// Whether the guest can't write. CDs are always read-only.
   public var readOnly: Bool
+  /// The image's format; nil where its contents tell (``DiskImage/open(path:readOnly:format:cache:)``).
+  public var format: ImageFormat?
+  /// Nil for ``CacheMode/writeback``.
+  public var cache: CacheMode?
 
-  public init(kind: DriveKind, path: String?, readOnly: Bool = false) {
+  public init(
+    kind: DriveKind, path: String?, readOnly: Bool = false, format: ImageFormat? = nil,
+    cache: CacheMode? = nil
+  ) {
     self.kind = kind
     self.path = path
     self.readOnly = readOnly
+    self.format = format
+    self.cache = cache
   }
 }
 
@@ -38,35 +47,45 @@ public struct Medium: Sendable {
       throw ImageError("", .noMedium, "the \(description.kind.rawValue) drive is empty")
     }
     let readOnly = description.readOnly || description.kind == .cdrom
-    var raw = try RawImage(path: path, readOnly: readOnly)
-    var notes: [String] = []
-    let first = try raw.bytes(sector: 0)
+    let stored = try DiskImage.open(
+      path: path, readOnly: readOnly, format: description.format,
+      cache: description.cache ?? .writeback)
+    let first = try stored.bytes(sector: 0)
+    var sectors = stored.sectorCount
     switch description.kind {
     case .floppy:
-      guard let format = FloppyGeometry(sectorCount: raw.sectorCount, firstSector: first) else {
+      guard let format = FloppyGeometry(sectorCount: sectors, firstSector: first) else {
         throw ImageError(
           path, .oversized,
-          "\(path) has \(raw.byteCount) bytes, more than a floppy disk holds; "
+          "\(path) has \(stored.byteCount) bytes, more than a floppy disk holds; "
             + "give it as a hard disk")
       }
       geometry = format.chs
-      raw = RawImage(raw, atLeast: format.chs.sectorCount)
+      sectors = max(sectors, format.chs.sectorCount)
     case .hardDisk:
-      try Self.checkPartitions(first, of: raw)
-      geometry = DiskGeometry.of(sectorCount: raw.sectorCount, firstSector: first)
+      try Self.checkPartitions(first, of: stored)
+      geometry = DiskGeometry.of(sectorCount: sectors, firstSector: first)
     case .cdrom:
-      try Self.checkVolume(of: raw)
+      try Self.checkVolume(of: stored)
       geometry = CHSGeometry(cylinders: 1, heads: 1, sectors: 1)
-      raw = RawImage(raw, atLeast: (raw.sectorCount + 3) / 4 * 4)
+      sectors = (sectors + 3) / 4 * 4
     }
-    if raw.byteCount < raw.sectorCount * 512 {
-      notes.append(
-        "\(path) has \(raw.byteCount) bytes; it is used as a \(description.kind.rawValue) of "
-          + "\(raw.sectorCount * 512), the rest as zeroes")
-    }
+    notes =
+      stored.byteCount >= sectors * 512
+      ? []
+      : [
+        "\(path) has \(stored.byteCount) bytes; it is used as a \(description.kind.rawValue) of "
+          + "\(sectors * 512), the rest as zeroes"
+      ]
+    image = Self.padded(stored, to: sectors)
     self.path = path
-    image = raw
-    self.notes = notes
+  }
+
+  private static func padded(_ image: any StoredImage, to sectors: UInt64) -> any BlockImage {
+    guard sectors > image.sectorCount else { return image }
+    guard let raw = image as? RawImage else { return PaddedImage(image, sectorCount: sectors) }
+    raw.pad(to: sectors)
+    return raw
   }
 
   /// A medium that is open already.
@@ -92,7 +111,9 @@ public struct Medium: Sendable {
     notes = []
   }
 
-  private static func checkPartitions(_ first: [UInt8], of image: RawImage) throws(ImageError) {
+  private static func checkPartitions(_ first: [UInt8], of image: any StoredImage)
+    throws(ImageError)
+  {
     guard let table = PartitionTable(first), table.limit > image.sectorCount else { return }
     throw ImageError.truncated(
       image.path, has: image.byteCount, says: table.limit * 512, source: "its partition table")
@@ -101,7 +122,7 @@ public struct Medium: Sendable {
   /// Blocks that a volume may count and its image may lack: burning programs left the post-gap out.
   private static let postgap: UInt64 = 150
 
-  private static func checkVolume(of image: RawImage) throws(ImageError) {
+  private static func checkVolume(of image: any StoredImage) throws(ImageError) {
     guard let volume = try? ISO9660(image, path: image.path) else { return }
     let says = UInt64(volume.blockCount)
     guard says * Sector.perCDBlock > image.sectorCount + postgap * Sector.perCDBlock else { return }

@@ -15,6 +15,14 @@ public struct ImageError: Error, CustomStringConvertible, Sendable, Equatable {
     case inUse
     case truncated
     case oversized
+    /// A format, or a part of one, that is not read here.
+    case unsupported
+    /// An image whose structures contradict themselves.
+    case damaged
+    /// The image under an overlay that can't be used.
+    case badBacking
+    /// A file that is there already where one is to be made.
+    case exists
     /// A request beyond the image's end.
     case outOfRange
     /// A write to an image that was opened read-only.
@@ -76,13 +84,38 @@ extension ImageError {
     ImageError(path, .outOfRange, "\(path) has no sectors \(sector) to \(sector)+\(count)")
   }
 
-  static func transfer(_ verb: String, _ path: String, sector: UInt64, code: Int32) -> ImageError {
-    let isFull = code == 28 || code == 122  // ENOSPC, EDQUOT
-    return ImageError(
-      path, isFull ? .noSpace : .inputOutput,
-      "cannot \(verb) sector \(sector) of \(path): \(HostError.text(of: code))"
-    )
+  static func readOnly(_ path: String) -> ImageError {
+    ImageError(path, .readOnly, "\(path) is read-only")
   }
+
+  /// - Parameter offset: in bytes of the file.
+  static func transfer(_ verb: String, _ path: String, _ offset: UInt64, code: Int) -> ImageError {
+    let code = Int32(clamping: code)
+    return ImageError(
+      path, isFull(code) ? .noSpace : .inputOutput,
+      "cannot \(verb) sector \(offset / 512) of \(path): \(HostError.text(of: code))")
+  }
+
+  static func flushing(_ path: String, code: Int32) -> ImageError {
+    ImageError(path, .inputOutput, "cannot flush \(path): \(HostError.text(of: code))")
+  }
+
+  /// An operation on the file as a whole.
+  static func handling(_ verb: String, _ path: String, code: Int32) -> ImageError {
+    ImageError(
+      path, isFull(code) ? .noSpace : .inputOutput,
+      "cannot \(verb) \(path): \(HostError.text(of: code))")
+  }
+
+  static func damaged(_ path: String, _ what: String) -> ImageError {
+    ImageError(path, .damaged, "\(path) is damaged: \(what)")
+  }
+
+  static func unsupported(_ path: String, _ what: String) -> ImageError {
+    ImageError(path, .unsupported, "\(path) \(what)")
+  }
+
+  private static func isFull(_ code: Int32) -> Bool { code == 28 || code == 122 }  // ENOSPC, EDQUOT
 
   /// An image that is shorter than its own contents say.
   static func truncated(_ path: String, has: UInt64, says: UInt64, source: String) -> ImageError {

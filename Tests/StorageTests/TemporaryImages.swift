@@ -14,16 +14,22 @@ final class TemporaryImages {
   }
 
   deinit {
-    if let directory = opendir(folder) {
-      while let entry = readdir(directory) {
-        let name = withUnsafePointer(to: &entry.pointee.d_name) {
-          $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-        }
-        unlink("\(folder)/\(name)")
-      }
-      closedir(directory)
-    }
+    for name in names { unlink("\(folder)/\(name)") }
     rmdir(folder)
+  }
+
+  /// What is in the folder.
+  var names: [String] {
+    guard let directory = opendir(folder) else { return [] }
+    defer { closedir(directory) }
+    var found: [String] = []
+    while let entry = readdir(directory) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      if name != "." && name != ".." { found.append(name) }
+    }
+    return found.sorted()
   }
 
   /// Makes a file of `bytes`, made longer with zeroes to `size`.

@@ -1,4 +1,5 @@
-// C shim for Machine: the ways in which a Linux kernel's image is packed, one function each.
+// C shim for Machine and Storage: the ways in which a Linux kernel's image and a disk image's clusters
+// are packed, one function each.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -18,3 +19,12 @@ int64_t cunpack_zstd(const uint8_t *packed, size_t size, uint8_t *bytes, size_t 
 // LZ4's legacy frames, which are what kernels use.
 int64_t cunpack_lz4(const uint8_t *packed, size_t size, uint8_t *bytes, size_t room);
 int64_t cunpack_bzip2(const uint8_t *packed, size_t size, uint8_t *bytes, size_t room);
+
+// A cluster of a qcow2 image, raw deflate (RFC 1951) with a window of 4 KiB. What came out before any
+// damage counts.
+int64_t cunpack_deflate(const uint8_t *packed, size_t size, uint8_t *bytes, size_t room);
+
+// Each packs `size` bytes at `bytes` into at most `room` bytes at `packed`. Returns how many there
+// are, or -1 where they have no room.
+int64_t cunpack_pack_deflate(const uint8_t *bytes, size_t size, uint8_t *packed, size_t room);
+int64_t cunpack_pack_zstd(const uint8_t *bytes, size_t size, uint8_t *packed, size_t room);
