@@ -55,6 +55,7 @@ let package = Package(
     // nettle, in the same way.
     .target(name: "CDigest", linkerSettings: [.linkedLibrary(":libnettle.a")]),
     .target(name: "CStorage"),
+    .target(name: "CProcess"),
     // Guest code: 16-bit firmware and test guests, assembled into read-only sections.
     .target(name: "BIOS", path: "bios", exclude: ["fonts"]),
     .target(
@@ -80,7 +81,7 @@ let package = Package(
     .executableTarget(
       name: "Appliance",
       dependencies: [
-        "CDigest", "Machine", "Guests", "Configuration",
+        "CDigest", "CProcess", "Configuration", "Machine", "Guests",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict, linkerSettings: compactLink),

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 git ls-files -z 'Sources/*.swift' | xargs -0 awk '
   BEGIN {
-    rank["CKVM"] = rank["CVNC"] = rank["CPNG"] = rank["CYAML"] = rank["CDigest"] = rank["CStorage"] = rank["CUnpack"] = rank["CInterpreter"] = rank["BIOS"] = rank["Guests"] = 1
+    rank["CKVM"] = rank["CVNC"] = rank["CPNG"] = rank["CYAML"] = rank["CDigest"] = rank["CProcess"] = rank["CStorage"] = rank["CUnpack"] = rank["CInterpreter"] = rank["BIOS"] = rank["Guests"] = 1
     rank["KVMEngine"] = rank["Configuration"] = 2
     rank["Interpreter"] = 3
     rank["Storage"] = rank["Network"] = rank["Display"] = rank["Input"] = 4

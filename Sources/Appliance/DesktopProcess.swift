@@ -5,8 +5,13 @@ import Machine
 /// The life of one desktop's process, from the options to the exit status.
 struct DesktopProcess {
   private let command: RunCommand
+  /// The desktop in the store that this is; nil where it has no folder.
+  private let stored: StoredDesktop?
 
-  init(_ command: RunCommand) { self.command = command }
+  init(_ command: RunCommand, stored: StoredDesktop? = nil) {
+    self.command = command
+    self.stored = stored
+  }
 
   /// Exit statuses beside 0 and those of signals; they stand in the README and in `--help`.
   enum Status {
@@ -23,9 +28,10 @@ struct DesktopProcess {
     let (name, listener) = try directory.claim(
       command.name, backlog: Int32(ControlProtocol.mostConnections))
     let path = directory.socketPath(name)
+    stored?.claimed(path)
     do {
       let reason = try run(name: name, listener: listener, path: path)
-      return Self.finish(reason, name: name)
+      return Self.finish(reason, name: name, say: say)
     } catch {
       unlink(path)
       throw error
@@ -47,14 +53,20 @@ struct DesktopProcess {
     announce(name: name, viewers: viewers, password: password)
     tellSlowEngine(name: name, configuration.engine)
     let reason = withExtendedLifetime(watcher) { machine.waitUntilStopped() }
+    stored?.stopped(machine, because: reason)
     server.stop()
     return reason
+  }
+
+  /// Tells the user something about the desktop.
+  private func say(_ text: String) {
+    if let stored { stored.say(text) } else { Console.error("porthole: \(text)") }
   }
 
   /// A desktop that is slower than it could be, and was not asked to be, says why.
   private func tellSlowEngine(name: String, _ engine: EngineKind) {
     guard command.engine == nil, engine == .software else { return }
-    Console.error("porthole: \(name): \(EngineChoice.forThisHost().reason)")
+    say("\(name): \(EngineChoice.forThisHost().reason)")
   }
 
   /// Makes the machine. Where the port was free a moment ago and another desktop was faster, the
@@ -66,13 +78,16 @@ struct DesktopProcess {
     while true {
       let configuration = try command.machineConfiguration(name: name, password: password)
       do {
-        let machine = try Machine(configuration) { Console.error("porthole: \(name): \($0)") }
+        let say = say
+        let machine = try Machine(configuration) { say("\(name): \($0)") }
         return (machine, configuration)
       } catch let error as HostError {
         attempts += 1
-        guard error.code == EADDRINUSE, command.vnc.takesFirstFreePort, attempts < 10 else {
+        guard error.code == EADDRINUSE, command.vnc.takesFirstFreePort, attempts < 100 else {
           throw error
         }
+        // What listened for the serial port did so for the machine that was not made.
+        if case .socket(let path) = command.serial, !error.operation.contains(path) { unlink(path) }
       }
     }
   }
@@ -81,29 +96,38 @@ struct DesktopProcess {
   private func announce(name: String, viewers: String?, password: String?) {
     var line = "desktop \(name): "
     if let viewers {
-      line += "connect a VNC viewer to \(viewers)"
-      line += password.map { " password \($0)" } ?? " without a password"
+      line += "connect a VNC viewer to \(viewers)" + (password == nil ? " without a password" : "")
     } else {
       line += "running without VNC"
     }
-    if command.serial == .stdio { Console.error(line) } else { Console.output(line) }
+    let secret = viewers == nil ? nil : password
+    let whole = line + (secret.map { " password \($0)" } ?? "")
+    if let stored {
+      stored.runs(line, secret: secret)
+    } else if command.serial == .stdio {
+      Console.error(whole)
+    } else {
+      Console.output(whole)
+    }
     if password == nil && !command.vnc.isLocal {
-      Console.error(
-        "porthole: \(name): everybody who reaches \(viewers ?? "") controls this desktop")
+      say("\(name): everybody who reaches \(viewers ?? "") controls this desktop")
     }
   }
 
   /// Says why the desktop stopped, where that is news, and turns it into the exit status.
-  static func finish(_ reason: StopReason, name: String) -> Int32 {
+  static func finish(
+    _ reason: StopReason, name: String,
+    say: (String) -> Void = { Console.error("porthole: \($0)") }
+  ) -> Int32 {
     switch reason {
     case .poweredOff: return 0
     case .signal(let number): return number == SIGINT ? Status.interrupted : 0
     case .debugExit(let code): return Int32(code)
     case .tripleFault:
-      Console.error("porthole: \(name): stopped by a triple fault")
+      say("\(name): stopped by a triple fault")
       return Status.tripleFault
     case .failed(let message):
-      Console.error("porthole: \(name): \(message)")
+      say("\(name): \(message)")
       return Status.failed
     }
   }

@@ -8,7 +8,7 @@ public enum NearestWord {
     let limit = max(1, typed.count / 3)
     guard typed.count <= longest else { return nil }
     return words.map { (distance(Array(typed.utf8), Array($0.utf8)), $0) }
-      .filter { $0.0 <= limit }.min { $0 < $1 }?.1
+      .filter { $0.0 <= limit && $0.0 < typed.count }.min { $0 < $1 }?.1
   }
 
   /// How many letters have to be put in, left out, replaced or swapped with their neighbour.

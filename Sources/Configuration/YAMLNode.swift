@@ -39,6 +39,12 @@ public struct YAMLEntry: Sendable, Equatable {
   public let key: String
   public let place: YAMLPlace
   public let value: YAMLNode
+
+  public init(key: String, place: YAMLPlace, value: YAMLNode) {
+    self.key = key
+    self.place = place
+    self.value = value
+  }
 }
 
 /// A line and a column, both from 1 on.

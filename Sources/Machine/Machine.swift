@@ -2,6 +2,7 @@ import Display
 import Input
 import KVMEngine
 import Storage
+import Synchronization
 
 /// A PC that runs in this process: its vCPUs, its devices, its screen.
 ///
@@ -20,7 +21,12 @@ public final class Machine: @unchecked Sendable {
   private(set) var processors: [VirtualCPU] = []
   /// The host's time-stamp counter when the machine was made to stand still; nil while it runs. The
   /// machine's thread's, once there is one.
-  var frozenAt: UInt64?
+  var frozenAt: UInt64? {
+    didSet { paused.store(frozenAt != nil, ordering: .relaxed) }
+  }
+  private let paused = Atomic(false)
+  /// Whether the guest and its clock stand still.
+  public var isPaused: Bool { paused.load(ordering: .relaxed) }
   /// All that is reset, saved and restored, in that order.
   private var devices: [any Device] = []
   private var thread: Thread?

@@ -10,7 +10,7 @@ struct PasteCommand: ParsableCommand {
       the keys of porthole run --paste-key. Returns when the guest's keyboard has taken all of it.
       """)
 
-  @OptionGroup var desktop: DesktopChoice
+  @OptionGroup var desktop: DesktopArgument
 
   func run() throws { try desktop.connect().call(.paste, waits: true) }
 }

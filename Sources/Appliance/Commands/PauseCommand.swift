@@ -7,7 +7,7 @@ struct PauseCommand: ParsableCommand {
     abstract: "Stops a running desktop's guest and its clock for a while.",
     discussion: "Viewers stay connected and see the picture as it is. porthole resume ends it.")
 
-  @OptionGroup var desktop: DesktopChoice
+  @OptionGroup var desktop: DesktopArgument
 
   func run() throws { try desktop.connect().call(.pause) }
 }

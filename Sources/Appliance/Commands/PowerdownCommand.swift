@@ -8,15 +8,15 @@ struct PowerdownCommand: ParsableCommand {
     discussion: """
       Returns when the desktop's process has gone. A guest that does not listen to the button runs \
       on, and the command fails. One that listened and is not off in time is switched off, as by \
-      porthole stop.
+      porthole kill.
       """)
 
-  @OptionGroup var desktop: DesktopChoice
+  @OptionGroup var desktop: DesktopArgument
 
   @Option(name: .long, help: "Seconds that the guest has.")
   var timeout = 30
 
-  private static let longest = 86_400
+  static let longest = 86_400
 
   func validate() throws {
     guard 1...Self.longest ~= timeout else {
@@ -28,7 +28,7 @@ struct PowerdownCommand: ParsableCommand {
     let client = try desktop.connect()
     try client.call(.powerdown)
     let directory = try RuntimeDirectory.locate()
-    if try client.isGone(within: timeout, from: directory) { return }
+    if client.isGone(within: timeout, from: directory) { return }
     Console.error(
       "porthole: \(client.name): the guest was not off after \(timeout) s; it is switched off")
     let plug = try ControlClient(client.name, in: directory)

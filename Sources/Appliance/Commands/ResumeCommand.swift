@@ -5,7 +5,7 @@ struct ResumeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "resume", abstract: "Lets a paused desktop's guest go on.")
 
-  @OptionGroup var desktop: DesktopChoice
+  @OptionGroup var desktop: DesktopArgument
 
   func run() throws { try desktop.connect().call(.resume) }
 }

@@ -8,7 +8,7 @@ struct TextCommand: ParsableCommand {
     abstract: "Prints a running desktop's text screen as UTF-8.",
     discussion: "Fails where the screen shows graphics.")
 
-  @OptionGroup var desktop: DesktopChoice
+  @OptionGroup var desktop: DesktopArgument
 
   func run() throws {
     var text = try desktop.connect().call(.text).reply.text ?? ""

@@ -10,9 +10,40 @@ struct ControlClient {
 
   /// Connects to the desktop called `wanted`, or to the only one that runs.
   init(_ wanted: String?, in directory: RuntimeDirectory) throws {
+    if let wanted, let descriptor = try Self.reach(wanted, in: directory) {
+      name = wanted
+      stream = ControlStream(owning: descriptor)
+      return
+    }
     name = try Self.choose(wanted, of: try directory.runningNames())
     stream = ControlStream(
       owning: try UnixSocket.connect(path: directory.socketPath(name)))
+  }
+
+  /// Connects to the desktop that listens at `socket`.
+  /// - Parameter name: what messages call it.
+  init(_ name: String, socket: String) throws {
+    self.name = name
+    stream = ControlStream(owning: try UnixSocket.connect(path: socket))
+  }
+
+  /// Connects to the desktop called `name`: where this folder has its socket, or where its own
+  /// folder says that it is.
+  /// - Returns: nil where no such desktop is known.
+  /// - Throws: a sentence about one that is known, and does not run.
+  private static func reach(_ name: String, in directory: RuntimeDirectory) throws -> Int32? {
+    guard (try? DesktopName.parse(name)) != nil else { return nil }
+    if let descriptor = try? UnixSocket.connect(path: directory.socketPath(name)) {
+      return descriptor
+    }
+    guard let folder = try DesktopStore(directories: .locate()).existing(name) else { return nil }
+    guard case .writer(let record) = try DesktopLock.holder(of: folder) else {
+      throw Complaint("desktop \(name) does not run; start it with: porthole start \(name)")
+    }
+    guard let socket = record?.socket else {
+      throw Complaint("desktop \(name) does not run yet; wait for it with: porthole wait \(name)")
+    }
+    return try UnixSocket.connect(path: socket)
   }
 
   /// The desktop that is meant.
@@ -81,9 +112,9 @@ struct ControlClient {
   /// Waits until no desktop of this name runs any more.
   /// - Parameter seconds: how long at most.
   /// - Returns: whether it is gone.
-  func isGone(within seconds: Int, from directory: RuntimeDirectory) throws -> Bool {
+  func isGone(within seconds: Int, from directory: RuntimeDirectory) -> Bool {
     let deadline = Monitor.monotonic() &+ UInt64(clamping: seconds) &* 1_000_000_000
-    while try directory.runningNames().contains(name) {
+    while UnixSocket.isListening(path: directory.socketPath(name)) {
       guard Monitor.monotonic() < deadline else { return false }
       usleep(50_000)
     }

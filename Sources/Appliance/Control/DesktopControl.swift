@@ -1,5 +1,7 @@
 import Display
+import Glibc
 import Input
+import KVMEngine
 import Machine
 
 /// What the control socket can ask of a desktop. Called from connection threads, several at once.
@@ -43,12 +45,41 @@ struct DesktopStatus: Codable, Equatable, Sendable {
   /// Guest memory in bytes.
   var memory: Int
   var processors: Int
+  /// `running` or `paused`.
+  var state: String?
+  /// Seconds since the machine was started.
+  var uptime: Double?
+  /// Viewers that see the screen now.
+  var viewers: Int?
+  /// What runs the guest.
+  var engine: String?
+  /// Seconds of processor time that the desktop's process has used.
+  var cpuTime: Double?
 }
 
 /// A running machine behind the control socket.
 struct LiveDesktop: DesktopControl {
   let machine: Machine
-  let status: DesktopStatus
+  /// What stays the same as long as it runs.
+  private let identity: DesktopStatus
+  private let started = Monitor.monotonic()
+
+  init(machine: Machine, status: DesktopStatus) {
+    self.machine = machine
+    identity = status
+  }
+
+  var status: DesktopStatus {
+    var status = identity
+    status.state = machine.isPaused ? "paused" : "running"
+    status.uptime = Double((Monitor.monotonic() &- started) / 1_000_000) / 1000
+    status.viewers = machine.vncServer?.viewerCount ?? 0
+    status.engine = machine.configuration.engine.rawValue
+    var time = timespec()
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+    status.cpuTime = Double(time.tv_sec) + Double(time.tv_nsec / 1_000_000) / 1000
+    return status
+  }
 
   func screenshot(_ wish: PictureWish) throws -> (file: [UInt8], facts: PictureFacts) {
     let screenshot = machine.screenshot()

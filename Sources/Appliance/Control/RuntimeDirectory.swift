@@ -87,28 +87,14 @@ struct RuntimeDirectory: Sendable {
     return try UnixSocket.listen(path: path, backlog: backlog)
   }
 
-  private func socketNames() throws -> [String] {
-    guard let directory = opendir(path) else { throw HostError("read \(path)", code: errno) }
-    defer { closedir(directory) }
-    var names: [String] = []
-    while let entry = readdir(directory) {
-      // SAFETY: the kernel ends every name with a zero byte within d_name.
-      let file = withUnsafeBytes(of: &entry.pointee.d_name) {
-        String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
-      }
-      if file.hasSuffix(Self.ending) { names.append(String(file.dropLast(Self.ending.count))) }
-    }
-    return names.sorted()
+  /// The names for which there is a socket, in order; whether somebody listens is not looked at.
+  func socketNames() throws -> [String] {
+    try Folder.names(in: path).filter { $0.hasSuffix(Self.ending) }
+      .map { String($0.dropLast(Self.ending.count)) }.sorted()
   }
 
   /// Runs `body` while no other process looks for or makes sockets here.
   private func locked<Result>(_ body: () throws -> Result) throws -> Result {
-    let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    guard descriptor >= 0 else { throw HostError("open \(path)", code: errno) }
-    defer { close(descriptor) }
-    while flock(descriptor, LOCK_EX) != 0 {
-      guard errno == EINTR else { throw HostError("lock \(path)", code: errno) }
-    }
-    return try body()
+    try StoreLock.holding(path, body)
   }
 }

@@ -10,7 +10,7 @@ enum DurableFile {
   ) throws(HostError) {
     let part = "\(path).\(getpid()).part"
     do throws(HostError) {
-      try write(part, bytes, mode: mode, named: path)
+      try create(part, with: bytes, mode: mode, named: path)
       guard rename(part, path) == 0 else { throw HostError("write \(path)", code: errno) }
     } catch {
       unlink(part)
@@ -19,9 +19,13 @@ enum DurableFile {
     try sync(folder: String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]))
   }
 
-  private static func write(
-    _ part: String, _ bytes: [UInt8], mode: mode_t, named path: String
+  /// Writes a file and syncs it; its name becomes durable with its folder. For files in folders that
+  /// nobody looks into yet.
+  /// - Parameter path: what messages call it, where that is another name.
+  static func create(
+    _ part: String, with bytes: [UInt8], mode: mode_t = S_IRUSR | S_IWUSR, named path: String? = nil
   ) throws(HostError) {
+    let path = path ?? part
     let descriptor = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode)
     guard descriptor >= 0 else { throw HostError("write \(path)", code: errno) }
     defer { close(descriptor) }

@@ -1,0 +1,86 @@
+import ArgumentParser
+import Glibc
+import KVMEngine
+
+/// `porthole start`: a desktop of the store, in a process of its own.
+struct StartCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "start",
+    abstract: "Starts desktops that porthole create made.",
+    discussion: """
+      Each is a process of its own, called porthole: NAME, that runs on when this command is done; it \
+      returns when their screens are served. With --foreground the desktop is this process, for \
+      service managers, and its exit status is that of porthole run.
+      """)
+
+  @Argument(help: "The desktops.")
+  var names: [String]
+
+  @Flag(name: .long, help: "Run one desktop in this process.")
+  var foreground = false
+
+  @Flag(name: .long, help: .hidden)
+  var detached = false
+
+  func validate() throws {
+    if (foreground || detached) && names.count != 1 {
+      throw ValidationError("--foreground runs one desktop")
+    }
+  }
+
+  func run() throws {
+    if detached { return try runDetached() }
+    let store = try DesktopStore.open()
+    if foreground {
+      let folder = try store.find(names[0])
+      let desktop = StoredDesktop(folder, lock: try .take(folder), log: nil)
+      return try Self.end(try desktop.run())
+    }
+    let folders = try names.map { try store.find($0) }
+    try Self.wait(try folders.map { try DesktopLauncher($0, lock: try .take($0)) })
+  }
+
+  /// The process that ``DesktopLauncher`` started.
+  private func runDetached() throws {
+    var descriptorStatus = stat()
+    guard fstat(Readiness.lockDescriptor, &descriptorStatus) == 0 else {
+      throw Complaint("--detached is for porthole itself; leave it out")
+    }
+    _ = fcntl(Readiness.descriptor, F_SETFD, FD_CLOEXEC)
+    let folder = DesktopStore(directories: try .locate()).folder(names[0])
+    let lock = DesktopLock(owning: Readiness.lockDescriptor)
+    let log = DesktopLog(path: folder.logPath, descriptor: STDERR_FILENO)
+    do {
+      guard lock.isOf(folder) else {
+        throw Complaint("desktop \(folder.name) was renamed or deleted meanwhile")
+      }
+      let status = try StoredDesktop(folder, lock: lock, log: log).run()
+      try Self.end(status)
+    } catch let code as ExitCode {
+      throw code
+    } catch {
+      log.add("\(error)")
+      Readiness.tell(Readiness.bad + "\(error)")
+      throw ExitCode(DesktopProcess.Status.failed)
+    }
+  }
+
+  private static func end(_ status: Int32) throws {
+    if status != 0 { throw ExitCode(status) }
+  }
+
+  /// Waits until desktops run, and says how to reach each. All are waited for; then the first failure
+  /// is thrown.
+  static func wait(_ launchers: [DesktopLauncher]) throws {
+    var failure: (any Error)?
+    for launcher in launchers {
+      do {
+        Console.output(try launcher.wait())
+      } catch {
+        if let failure { Console.error("porthole: \(failure)") }
+        failure = error
+      }
+    }
+    if let failure { throw failure }
+  }
+}

@@ -1,0 +1,123 @@
+import ArgumentParser
+import Glibc
+import KVMEngine
+
+/// `porthole wait`: until a desktop is where a script wants it.
+struct WaitCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "wait",
+    abstract: "Waits until a desktop runs, has stopped, shows a text, or is still.",
+    discussion: """
+      The exit status is 0 when it is so, and 3 when it was not in time.
+
+        porthole wait desk                       # until it runs
+        porthole wait desk --text 'login:'       # until that stands on the text screen
+        porthole wait desk --still 2             # until the picture has not changed for 2 seconds
+        porthole wait desk --stopped
+      """)
+
+  /// The exit status of a wait that was in vain.
+  static let late: Int32 = 3
+
+  @Argument(help: "The desktop.")
+  var name: String
+
+  @Option(name: .long, help: "A text that is to stand on the screen.")
+  var text: String?
+
+  @Option(
+    name: .long,
+    help: ArgumentHelp("How long the picture is to be the same.", valueName: "seconds"))
+  var still: Double?
+
+  @Flag(name: .long, help: "Until its process has gone.")
+  var stopped = false
+
+  @Option(name: .long, help: "Seconds to wait at most.")
+  var timeout = 60.0
+
+  private static let pause: useconds_t = 50_000
+
+  func validate() throws {
+    guard [text != nil, still != nil, stopped].count(where: { $0 }) < 2 else {
+      throw ValidationError("--text, --still and --stopped exclude each other")
+    }
+    guard timeout > 0, timeout < 1e6, still.map({ $0 > 0 && $0 < 1e6 }) ?? true else {
+      throw ValidationError("seconds are more than 0, and less than a million")
+    }
+  }
+
+  func run() throws {
+    let deadline = Monitor.monotonic() &+ UInt64(timeout * 1e9)
+    var watch = Watch(name: name, text: text, still: still, stopped: stopped)
+    while try !watch.isFulfilled() {
+      guard Monitor.monotonic() < deadline else {
+        Console.error("porthole: desktop \(name): after \(timeout) s \(watch.lack)")
+        throw ExitCode(Self.late)
+      }
+      usleep(Self.pause)
+    }
+  }
+
+  /// What is waited for, and what was seen of it.
+  private struct Watch {
+    let name: String
+    let text: String?
+    let still: Double?
+    let stopped: Bool
+    private var client: ControlClient?
+    private var mark: String?
+    private var since: UInt64 = 0
+
+    init(name: String, text: String?, still: Double?, stopped: Bool) {
+      (self.name, self.text, self.still, self.stopped) = (name, text, still, stopped)
+    }
+
+    /// What is not so yet.
+    var lack: String {
+      if let text { return "\"\(text)\" does not stand on the screen" }
+      if still != nil { return "its picture is not still" }
+      return stopped ? "it still runs" : "it does not run"
+    }
+
+    mutating func isFulfilled() throws -> Bool {
+      if stopped { return try !Self.runs(name) }
+      guard let client = try connection() else { return false }
+      do {
+        if let text { return try client.call(.text).reply.text?.contains(text) ?? false }
+        guard let still else { return true }
+        let frame = try client.call(.frame, mark: mark).reply.frame
+        if frame?.mark != mark {
+          mark = frame?.mark
+          since = Monitor.monotonic()
+        }
+        return Monitor.monotonic() &- since >= UInt64(still * 1e9)
+      } catch is ControlFailure {
+        // The screen shows graphics, not text: it may show text again.
+        return false
+      }
+    }
+
+    /// A connection to the desktop; nil while it does not run.
+    private mutating func connection() throws -> ControlClient? {
+      if let client { return client }
+      let directory = try RuntimeDirectory.locate()
+      guard try Self.runs(name) else {
+        guard try DesktopStore(directories: .locate()).existing(name) != nil else {
+          throw DesktopStore.missing(name)
+        }
+        return nil
+      }
+      client = try? ControlClient(name, in: directory)
+      return client
+    }
+
+    private static func runs(_ name: String) throws -> Bool {
+      if let folder = try DesktopStore(directories: .locate()).existing(name) {
+        guard case .writer(let record?) = try DesktopLock.holder(of: folder) else { return false }
+        return record.socket != nil
+      }
+      return UnixSocket.isListening(path: try RuntimeDirectory.locate().socketPath(name))
+    }
+  }
+}

@@ -1,0 +1,142 @@
+import CProcess
+import Configuration
+import Glibc
+import KVMEngine
+
+/// The desktops that have names: a folder each.
+///
+/// A desktop is made in a folder `.making-...` and gets its name when it is whole; one that is deleted
+/// loses its name first, as `.gone-...`. What a killed command leaves are such folders whose lock is
+/// free, and the next command removes them.
+struct DesktopStore: Sendable {
+  let directories: StoreDirectories
+  private static let making = ".making-"
+  private static let gone = ".gone-"
+
+  /// The store, without what killed commands left.
+  static func open() throws -> DesktopStore { try open(.locate()) }
+
+  /// The same, of any folders.
+  static func open(_ directories: StoreDirectories) throws -> DesktopStore {
+    let store = DesktopStore(directories: directories)
+    if try store.entries().contains(where: isLeftover) { store.sweep() }
+    return store
+  }
+
+  /// The error of a name that is none.
+  static func missing(_ name: String) -> Complaint {
+    Complaint("there is no desktop named \(name); make it with: porthole create \(name)")
+  }
+
+  /// The names of all desktops, in order.
+  func names() throws -> [String] { try entries().filter { !$0.hasPrefix(".") } }
+
+  /// Where desktop `name` is, or would be.
+  func folder(_ name: String) -> DesktopFolder {
+    DesktopFolder(name: name, path: directories.desktops + "/" + name)
+  }
+
+  /// The folder of desktop `name`; nil where there is none, or it can be no name.
+  func existing(_ name: String) -> DesktopFolder? {
+    guard (try? DesktopName.parse(name)) != nil else { return nil }
+    var status = stat()
+    let folder = folder(name)
+    return stat(folder.path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR ? folder : nil
+  }
+
+  /// The folder of desktop `name`.
+  /// - Throws: a sentence with the name that was probably meant.
+  func find(_ name: String) throws -> DesktopFolder {
+    if let folder = existing(name) { return folder }
+    guard let nearest = NearestWord.find(name, among: try names()) else {
+      throw Self.missing(name)
+    }
+    throw Complaint("there is no desktop named \(name); did you mean \(nearest)?")
+  }
+
+  // MARK: Making, renaming, deleting
+
+  /// Makes desktop `name`: `body` fills its folder, which gets its name when that is done.
+  /// - Returns: the desktop's lock.
+  func make(_ name: String, _ body: (DesktopFolder) throws -> Void) throws -> DesktopLock {
+    guard existing(name) == nil else { throw taken(name) }
+    try StoreDirectories.make(directories.desktops)
+    let draft = DesktopFolder(name: name, path: temporaryPath(Self.making, name))
+    let lock = try StoreLock.holding(directories.desktops) {
+      guard mkdir(draft.path, S_IRWXU) == 0 else {
+        throw HostError("make the folder \(draft.path)", code: errno)
+      }
+      guard let lock = try DesktopLock.attempt(draft) else {
+        throw Complaint("another command is at work on desktop \(name); try again")
+      }
+      return lock
+    }
+    do {
+      try body(draft)
+      try DurableFile.sync(folder: draft.path)
+      try move(draft.path, to: name)
+    } catch {
+      Folder.remove(draft.path)
+      throw error
+    }
+    return lock
+  }
+
+  /// Gives a desktop that does not run another name.
+  func rename(_ folder: DesktopFolder, to name: String) throws {
+    guard existing(name) == nil else { throw taken(name) }
+    let lock = try DesktopLock.take(folder)
+    try withExtendedLifetime(lock) { try move(folder.path, to: name) }
+  }
+
+  /// Deletes a desktop that does not run, with its disks.
+  func delete(_ folder: DesktopFolder) throws {
+    let lock = try DesktopLock.take(folder)
+    try withExtendedLifetime(lock) {
+      let path = temporaryPath(Self.gone, folder.name)
+      let code = cprocess_rename_new(folder.path, path)
+      guard code == 0 else { throw HostError("delete \(folder.path)", code: code) }
+      try DurableFile.sync(folder: directories.desktops)
+      Folder.remove(path)
+    }
+  }
+
+  private func move(_ path: String, to name: String) throws {
+    let code = cprocess_rename_new(path, folder(name).path)
+    if code == EEXIST || code == ENOTEMPTY { throw taken(name) }
+    guard code == 0 else { throw HostError("make the folder \(folder(name).path)", code: code) }
+    try DurableFile.sync(folder: directories.desktops)
+  }
+
+  private func taken(_ name: String) -> Complaint {
+    Complaint("a desktop named \(name) exists already; choose another name, or delete it first")
+  }
+
+  private func temporaryPath(_ kind: String, _ name: String) -> String {
+    "\(directories.desktops)/\(kind)\(name)-\(String(UInt64.random(in: 0...UInt64.max), radix: 36))"
+  }
+
+  // MARK: What killed commands left
+
+  private static func isLeftover(_ entry: String) -> Bool {
+    entry.hasPrefix(making) || entry.hasPrefix(gone)
+  }
+
+  /// Removes what killed commands left. A store that cannot be written to is left as it is.
+  private func sweep() {
+    let dead =
+      try? StoreLock.holding(directories.desktops) {
+        try entries().filter(Self.isLeftover).compactMap { entry -> (String, DesktopLock?)? in
+          let folder = DesktopFolder(name: entry, path: directories.desktops + "/" + entry)
+          var status = stat()
+          // Nobody is at work in a folder without a lock: it is made while this lock is held.
+          guard stat(folder.lockPath, &status) == 0 else { return (folder.path, nil) }
+          guard let lock = try? DesktopLock.attempt(folder) else { return nil }
+          return (folder.path, lock)
+        }
+      }
+    for (path, lock) in dead ?? [] { withExtendedLifetime(lock) { _ = Folder.remove(path) } }
+  }
+
+  private func entries() throws -> [String] { try Folder.names(in: directories.desktops) }
+}

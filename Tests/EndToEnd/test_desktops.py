@@ -1,0 +1,338 @@
+"""Desktops by name: made, started, stopped, copied, deleted; whatever goes wrong meanwhile."""
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+
+from desktop import ANNOUNCEMENT, until
+from test_command_line import somebody
+
+pytestmark = pytest.mark.without_kvm
+
+
+@pytest.fixture
+def store(porthole, folder):
+    """The command with a store of its own, whose desktops end with the test."""
+    home = os.path.join(folder, "home")
+    porthole.environment["PORTHOLE_HOME"] = home
+    porthole.home = home
+    yield porthole
+    for line in porthole.good("list").splitlines():
+        if "\tpid " in line:
+            porthole("kill", line.split("\t")[0])
+
+
+def entries(store):
+    """What `porthole list` knows, by name."""
+    return {entry["name"]: entry for entry in json.loads(store.good("list", "--json"))}
+
+
+def inside(store, *path):
+    return os.path.join(store.home, "desktops", *path)
+
+
+def together(store, count, *arguments):
+    """Runs one command line many times at once; the exit statuses and what went to stderr."""
+    processes = [
+        subprocess.Popen(
+            [store.program, *(part.format(index) for part in arguments)], env=store.environment,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for index in range(count)]
+    results = [process.communicate(timeout=60) for process in processes]
+    return [process.returncode for process in processes], [result[1] for result in results]
+
+
+def test_a_desktop_lives_longer_than_the_command_that_starts_it(store, folder):
+    store.good("create", "desk", "--guest", "demo:still", "--memory", "32M")
+    assert entries(store)["desk"] == {"name": "desk", "state": "stopped", "stored": True}
+    line = ANNOUNCEMENT.search(store.good("start", "desk"))
+    assert line["name"] == "desk" and len(line["password"]) == 8
+    entry = entries(store)["desk"]
+    assert (entry["state"], entry["memory"], entry["vnc"]) == ("running", 32 << 20, line["viewers"])
+
+    # It is a process like any other, in a session of its own, without files of ours.
+    pid = entry["pid"]
+    with open(f"/proc/{pid}/cmdline", "rb") as file:
+        assert file.read().split(b"\0")[0] == b"porthole: desk"
+    shown = subprocess.run(["ps", "-o", "args=,comm=", "-p", str(pid)], capture_output=True, text=True)
+    assert shown.stdout.split() == ["porthole:", "desk", "porthole:", "desk"]
+    assert os.getsid(pid) == pid and os.readlink(f"/proc/{pid}/cwd") == "/"
+    assert os.readlink(f"/proc/{pid}/fd/0") == "/dev/null"
+    assert os.readlink(f"/proc/{pid}/fd/2") == inside(store, "desk", "log")
+    threads = {open(f"/proc/{pid}/task/{task}/comm").read().strip()
+               for task in os.listdir(f"/proc/{pid}/task")}
+    assert {"vcpu0", "machine", "control", "display"} <= threads
+
+    # The commands for running desktops know it by its name.
+    for arguments in (("start", "desk"), ("delete", "desk"), ("rename", "desk", "x")):
+        assert "desk runs; stop it first" in store.refused(*arguments)
+    assert "stop it first" in store.refused("clone", "desk", "x")
+    store.good("wait", "desk", "--still", "0.3", "--timeout", "20")
+    store.good("screenshot", "--name", "desk", os.path.join(folder, "now.png"))
+    store.good("key", "--name", "desk", "f2")
+    store.good("pause", "desk")
+    assert entries(store)["desk"]["state"] == "paused"
+    store.good("resume", "desk")
+    shown = json.loads(store.good("show", "desk", "--json"))
+    assert shown["password"] == line["password"] and shown["settings"]["guest"] == ["demo:still"]
+    assert json.loads(store.good("top", "--json"))[0]["name"] == "desk"
+    assert "desk" in store.good("view", "desk", "--print-only")
+
+    # kill -9 leaves nothing stale: it is just not running any more.
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: entries(store)["desk"]["state"] == "stopped", 5, "the killed desktop is stopped")
+    assert "porthole start desk" in store.refused("text", "desk")
+    store.good("start", "desk")
+    store.good("restart", "desk")
+    store.good("stop", "desk")
+    assert entries(store)["desk"]["state"] == "stopped"
+    assert os.path.getsize(inside(store, "desk", "screen.png")) > 100
+    assert "stopped: switched off" in store.good("logs", "desk")
+    assert not os.listdir(os.path.join(folder, "porthole"))
+
+
+def test_desktops_are_copied_renamed_and_changed(store, folder):
+    store.good("create", "--count", "3", "desk-%02d", "--size", "1G", "--memory", "64M")
+    assert sorted(entries(store)) == ["desk-01", "desk-02", "desk-03"]
+    with open(inside(store, "desk-01", "disk.raw"), "r+b") as disk:
+        disk.seek(500 << 20)
+        disk.write(b"what was written")
+    store.good("clone", "desk-01", "copy")
+    store.good("rename", "copy", "other")
+    with open(inside(store, "other", "disk.raw"), "rb") as disk:
+        disk.seek(500 << 20)
+        assert disk.read(16) == b"what was written"
+    assert os.stat(inside(store, "other", "disk.raw")).st_blocks < 1000
+    first, second = (json.loads(store.good("show", name, "--json")) for name in ("desk-01", "other"))
+    assert first["password"] != second["password"] and first["settings"] == second["settings"]
+
+    path = inside(store, "other", "desktop.yaml")
+    text = open(path).read()
+    assert "\n# Memory of the guest.\nmemory: 64M\n" in text and "\n# cpus: 1\n" in text
+    with open(path, "a") as file:
+        file.write("# a note of mine\n")
+    store.good("edit", "other", "--set", "cpus=2", "--set", "memory=1G", "--unset", "serial")
+    text = open(path).read()
+    assert "\nmemory: 1G\n" in text and "\ncpus: 2\n" in text and "a note of mine" in text
+    assert "serial" not in json.loads(store.good("show", "other", "--json"))["settings"]
+    assert "did you mean memory?" in store.refused("edit", "other", "--set", "memroy=1G")
+    store.environment["EDITOR"] = "sed -i s/1G/2G/"
+    store.good("edit", "other")
+    assert "\nmemory: 2G\n" in open(path).read()
+    store.environment["EDITOR"] = "sed -i s/2G/much/"
+    result = store("edit", "other")
+    assert result.returncode == 1 and "memory: \"much\" is no amount" in result.stderr
+    assert "\nmemory: 2G\n" in open(path).read()
+    store.good("delete", "desk-01", "desk-02", "desk-03", "other")
+    assert os.listdir(inside(store)) == []
+
+
+def test_the_serial_port_is_a_console(store, folder, boot_sector):
+    # Writes every byte that comes to COM1 back, one higher.
+    image = boot_sector(bytes.fromhex("bafb03b003eebafd03eca80174fbb2f8ecfec0eeebf0"))
+    store.good("create", "desk", "--floppy", image, "--start", "--vnc", "none")
+    result = store("console", "desk", input="HAL\x1d", timeout=20)
+    assert result.returncode == 0, result.stderr
+    console = os.path.join(folder, "porthole", "desk.serial")
+    with socket.socket(socket.AF_UNIX) as link:
+        link.settimeout(10)
+        link.connect(console)
+        link.sendall(b"HAL")
+        said = b""
+        while b"IBM" not in said:
+            said += link.recv(10)
+    store.good("kill", "desk")
+    assert "does not run" in store.refused("console", "desk")
+
+
+@pytest.mark.parametrize("name", [
+    "", ".", "..", ".hidden", "a/b", "../x", "/etc", "é", "漢字", "a b", "a\nb", "x" * 65, "x" * 300, "%d"])
+def test_names_that_are_none_are_refused(store, name):
+    assert re.search("letters, digits", store.refused("create", "--size", "1M", "--", name, status=64))
+    if name:
+        for command in ("start", "delete", "show"):
+            assert "no desktop named" in store("%s" % command, "--", name).stderr
+    assert not os.path.exists(store.home)
+
+
+def test_a_hundred_commands_at_once_agree(store):
+    codes, errors = together(store, 50, "create", "desk", "--size", "1M")
+    assert sorted(codes) == [0] + [1] * 49
+    assert all("exists already" in error for error in errors if error)
+    # What changes one file at the same time loses nothing.
+    codes, errors = together(store, 30, "edit", "desk", "--set", "append=a{0}", "--set", "kernel=/k")
+    assert codes == [0] * 30, errors
+    codes, _ = together(store, 20, "start", "desk")
+    # One started it, or none could: this kernel is not there.
+    assert sorted(codes) == [1] * 20
+    store.good("edit", "desk", "--unset", "kernel", "--unset", "append")
+    codes, errors = together(store, 20, "start", "desk")
+    assert sorted(codes) == [0] + [1] * 19
+    assert all("desk runs" in error for error in errors if error)
+    store.good("kill", "desk")
+    codes, _ = together(store, 20, "delete", "desk")
+    assert sorted(codes) == [0] + [1] * 19
+    codes, _ = together(store, 30, "create", "d{0}", "--size", "1M")
+    assert codes == [0] * 30 and len(entries(store)) == 30
+    assert not [name for name in os.listdir(inside(store)) if name.startswith(".")]
+
+
+def test_kill_at_any_point_leaves_a_whole_desktop_or_none(store):
+    store.good("create", "base", "--size", "64M")
+    with open(inside(store, "base", "disk.raw"), "r+b") as disk:
+        disk.write(os.urandom(1 << 20))
+    chance = random.Random(7)
+    whole = {"desktop.yaml", "disk.raw", "lock", "password"}
+
+    def killed(*arguments):
+        process = subprocess.Popen(
+            [store.program, *arguments], env=store.environment, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL)
+        time.sleep(chance.uniform(0.004, 0.016))
+        process.kill()
+        return process.wait() == 0
+    ends = {}
+    for turn in range(30):
+        for arguments in (("create", "x", "--size", "64M"), ("clone", "base", "y"), ("delete", "x"),
+                          ("delete", "y")):
+            done = killed(*arguments)
+            there = sorted(entries(store))
+            names = sorted(os.listdir(inside(store)))
+            assert names == there, f"{arguments}: half-made: {names}"
+            assert "base" in there
+            for name in there:
+                assert set(os.listdir(inside(store, name))) - {"log"} == whole
+                assert store("show", name).returncode == 0
+            made = arguments[0] != "delete"
+            name = arguments[-1] if arguments[0] != "create" else "x"
+            if done:
+                assert (name in there) == made
+            ends[arguments[0], name in there] = ends.get((arguments[0], name in there), 0) + 1
+    print("how it ended:", ends)
+
+
+def test_a_full_disk_leaves_nothing_half_made(store, folder):
+    image = os.path.join(folder, "golden.img")
+    with open(image, "wb") as file:
+        file.write(os.urandom(1 << 20))
+    limited = lambda: __import__("resource").setrlimit(  # noqa: E731
+        __import__("resource").RLIMIT_FSIZE, (1 << 19, 1 << 19))
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    store.good("create", "one", "--size", "1M")
+    with open(inside(store, "one", "disk.raw"), "r+b") as disk:
+        disk.write(os.urandom(1 << 20))
+    sentence = store.refused("clone", "one", "two", preexec_fn=limited, restore_signals=False)
+    assert "cannot copy" in sentence and "file too large" in sentence
+    assert os.listdir(inside(store)) == ["one"]
+    if os.geteuid() != 0:
+        return
+    small = os.path.join(folder, "small")
+    os.mkdir(small)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "none", small]).returncode != 0:
+        return
+    try:
+        store.environment["PORTHOLE_HOME"] = small
+        store.good("create", "one", "--size", "1M")
+        with open(os.path.join(small, "desktops/one/disk.raw"), "r+b") as disk:
+            disk.write(os.urandom(200 << 10))
+        assert "no space left" in store.refused("clone", "one", "two")
+        with open(os.path.join(small, "filler"), "wb") as filler:
+            try:
+                filler.write(b"x" * (1 << 20))
+            except OSError:
+                pass
+        assert "no space left" in store.refused("create", "two", "--size", "1M")
+        assert os.listdir(os.path.join(small, "desktops")) == ["one"]
+    finally:
+        store.environment["PORTHOLE_HOME"] = store.home
+        subprocess.run(["umount", "-l", small])
+
+
+def test_a_home_that_cannot_be_written_is_one_sentence(store, folder, program):
+    copy = os.path.join(folder, "porthole-copy")
+    shutil.copy(program, copy)
+    store.program = copy
+    runtime = os.path.join(folder, "runtime")
+    os.mkdir(runtime, 0o700)
+    if os.geteuid() == 0:
+        os.chown(runtime, 65534, 65534)
+    store.environment["XDG_RUNTIME_DIR"] = runtime
+    os.makedirs(store.home, 0o755)
+    os.chmod(store.home, 0o555)
+    sentence = store.refused("create", "desk", "--size", "1M", **somebody())
+    assert "permission denied" in sentence and "PORTHOLE_HOME" in sentence
+    assert store.good("list", **somebody()) == ""
+    store.environment["PORTHOLE_HOME"] = "relative"
+    assert "has to begin with /" in store.refused("list")
+    store.environment["PORTHOLE_HOME"] = store.home
+
+
+def test_a_corrupt_configuration_is_told_by_line_and_key(store):
+    store.good("create", "desk", "--guest", "echo")
+    path = inside(store, "desk", "desktop.yaml")
+    for text, said in (
+            ("memory: lots\n", r":1: memory: .lots. is no amount"),
+            ("version: 1\ncpus: 0\n", ":2: cpus: lies between 1 and 16"),
+            ("cpu: host\ncpus: 1\nmemroy: 1G\n", r":3: memroy: .*did you mean memory\?"),
+            ("memory: [1G\n", ":2: is no YAML"), ("a: &a [*a]\n", ":1: anchors"), ("\0\1\2", "is no YAML"),
+            ("version: 99\n", "newer porthole"), ("disks: {a: b}\n", "disks.1: should be a value"),
+            ("# " + "x" * 70000, "more than 64 KiB"), ("guest: nobody\n", "no built-in guest"),
+            ("disks: gone.raw\n", "gone.raw"), ("\xff".encode("latin1"), "not UTF-8")):
+        with open(path, "wb") as file:
+            file.write(text if isinstance(text, bytes) else text.encode())
+        sentence = store.refused("start", "desk")
+        assert re.search(said, sentence), sentence
+    os.unlink(path)
+    assert "desktop.yaml is missing" in store.refused("start", "desk")
+    assert entries(store)["desk"]["state"] == "stopped"
+    store.good("delete", "desk")
+
+
+def test_a_desktop_from_an_image_needs_it(store, folder):
+    image = os.path.join(folder, "golden.img")
+    with open(image, "wb") as file:
+        file.write(b"\xeb\xfe".ljust(510, b"\0") + b"\x55\xaa")
+        file.truncate(10 << 30)
+    store.good("create", "desk", "--image", image, "--start")
+    store.good("kill", "desk")
+    assert os.stat(inside(store, "desk", "disk.qcow2")).st_blocks < 1000
+    store.good("clone", "desk", "copy")
+    os.rename(image, image + ".away")
+    for name in ("desk", "copy"):
+        sentence = store.refused("start", name)
+        assert image in sentence and "not there" in sentence
+    assert {entry["state"] for entry in entries(store).values()} == {"stopped"}
+    assert image in store.refused("create", "other", "--image", image)
+    os.rename(image + ".away", image)
+    store.good("start", "desk", "copy")
+    assert "porthole image list" in store.refused("create", "other", "--image", "nothing")
+    assert sorted(entries(store)) == ["copy", "desk"]
+
+
+def test_stale_files_and_a_clock_set_back_do_no_harm(store, folder):
+    store.good("create", "desk", "--guest", "echo")
+    with socket.socket(socket.AF_UNIX) as dead:
+        os.makedirs(os.path.join(folder, "porthole"), 0o700, exist_ok=True)
+        dead.bind(os.path.join(folder, "porthole", "desk.sock"))
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(os.path.join(folder, "porthole", "desk.serial"))
+    with open(inside(store, "desk", "lock"), "w") as file:
+        file.write("4194304\n/nowhere.sock\n")
+    later = time.time() + 10 * 365 * 86400
+    for root, folders, files in os.walk(store.home):
+        for name in [*folders, *files]:
+            os.utime(os.path.join(root, name), (later, later))
+    assert entries(store)["desk"]["state"] == "stopped"
+    store.good("start", "desk")
+    assert entries(store)["desk"]["state"] == "running"
+    store.good("stop", "desk")
+    store.good("delete", "desk")
