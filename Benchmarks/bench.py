@@ -30,12 +30,23 @@ MIXES = ("integer", "branch", "call", "memory")
 FIRST_PICTURE = (1024, 768, 0x3060C0)
 
 
+def runtime_folder():
+    """Where desktops have their control sockets (docs/control-protocol.md)."""
+    folder = os.environ.get("XDG_RUNTIME_DIR")
+    if folder and os.path.isdir(folder) and os.stat(folder).st_uid == os.getuid():
+        return os.path.join(folder, "porthole")
+    return os.path.join(tempfile.gettempdir(), f"porthole-{os.getuid()}")
+
+
 class Machine:
     """One virtual machine, of either kind, booting an image: Porthole as a floppy disk, QEMU as a
     hard disk, since its floppy drive times out on a busy host."""
 
     def __init__(self, kind, binary, image, folder):
+        self.kind = kind
         self.socket = os.path.join(folder, f"{kind}-{time.monotonic_ns()}.sock")
+        self.control = (f"{self.socket}.qmp" if kind == "qemu"
+                        else os.path.join(runtime_folder(), f"bench-{os.getpid()}.sock"))
         if kind == "porthole":
             command = [binary, "run", "--floppy", image, "--memory", f"{MEMORY_MIB}M",
                        "--vnc", f"unix:{self.socket}", "--no-password",
@@ -45,6 +56,7 @@ class Machine:
             name = f"bench-{os.getpid()},debug-threads=on"
             command = [binary, "-name", name, "-accel", "kvm", "-cpu", "qemu64", "-m",
                        str(MEMORY_MIB), "-display", "none", "-vnc", f"unix:{self.socket}", "-nodefaults",
+                       "-qmp", f"unix:{self.control},server,nowait",
                        "-serial", "stdio", "-vga", "std", "-drive", f"file={image},format=raw,if=ide"]
         self.started = time.monotonic()
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL,
@@ -505,7 +517,10 @@ def display_rows(kind, binary, images, folder, arguments):
     if not binary or not arguments.watcher:
         return {}
     machine = Machine(kind, binary, images["motion"], folder)
-    return measure_display(machine, arguments.watcher, arguments.quick)
+    rows = measure_display(machine, arguments.watcher, arguments.quick)
+    if kind == "porthole":
+        rows |= large_screenshot(binary, runtime_folder(), folder)
+    return rows
 
 
 def report(ours, theirs, others):

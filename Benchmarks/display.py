@@ -3,7 +3,9 @@
 import json
 import os
 import select
+import socket
 import statistics
+import struct
 import subprocess
 import threading
 import time
@@ -14,6 +16,65 @@ ENCODINGS = {"Raw": "0,-223", "Hextile": "5,1,0,-223", "Zlib": "6,1,0,-223",
 STILL, NOISE, DESKTOP = "0x30", "0x31", "0x32"
 VIEWERS = 16
 STEPS = 40
+
+
+class Control:
+    """The socket by which a script drives a machine: Porthole's, or QEMU's."""
+
+    def __init__(self, kind, path):
+        self.kind = kind
+        self.link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.link.connect(path)
+        self.lines = self.link.makefile("rb")
+        if kind == "qemu":
+            self.lines.readline()
+            self.ask(execute="qmp_capabilities")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.lines.close()
+        self.link.close()
+
+    def ask(self, **request):
+        self.link.sendall(json.dumps(request).encode() + b"\n")
+        while True:
+            reply = json.loads(self.lines.readline())
+            if "error" in reply:
+                raise RuntimeError(reply["error"])
+            if "event" not in reply:
+                return reply
+
+    def screenshot(self, path):
+        before = time.perf_counter()
+        if self.kind == "qemu":
+            self.ask(execute="screendump", arguments={"filename": path, "format": "png"})
+        else:
+            reply = self.ask(v=1, method="screenshot")
+            with open(path, "wb") as file:
+                file.write(self.lines.read(reply["body"]))
+        return (time.perf_counter() - before) * 1000
+
+
+def large_screenshot(binary, runtime_folder, folder):
+    """Of the demo desktop, which QEMU has not got."""
+    name = f"bench-large-{os.getpid()}"
+    process = subprocess.Popen(
+        [binary, "demo", "--resolution", "1920x1080", "--memory", "64M", "--name", name,
+         "--vnc", f"unix:{folder}/{name}.vnc", "--no-password"], stdout=subprocess.DEVNULL)
+    try:
+        time.sleep(3)
+        with Control("porthole", os.path.join(runtime_folder, f"{name}.sock")) as control:
+            times = [control.screenshot(os.path.join(folder, "large.png")) for _ in range(15)]
+    finally:
+        process.terminate()
+        process.wait(10)
+    with open(os.path.join(folder, "large.png"), "rb") as file:
+        size = struct.unpack(">II", file.read(24)[16:])
+    if size != (1920, 1080):
+        raise RuntimeError(f"the screenshot has {size[0]}x{size[1]} pixels")
+    return {"screenshot of 1920x1080 to a PNG file": ("ms", statistics.median(times))}
 
 
 class Display:
@@ -38,6 +99,11 @@ class Display:
     def show(self, scene):
         self.watch("press", scene)
         time.sleep(0.2)
+
+    def screenshots(self, count, path):
+        """Milliseconds of each of `count` pictures that a script saves as PNG files."""
+        with Control(self.machine.kind, self.machine.control) as control:
+            return [control.screenshot(path) for _ in range(count)]
 
     def cpu_seconds(self):
         """Processor time of the whole process, of threads that ended, too, and that of its vCPU."""
@@ -129,17 +195,27 @@ def stillness(display, seconds):
 
 
 def crowd(display, seconds):
-    """How many pictures of a hundred the guest still draws while sixteen viewers watch."""
+    """How many pictures of a hundred the guest still draws while sixteen viewers watch, and how many
+    of them each viewer gets."""
     display.show(DESKTOP)
     alone = display.pictures(seconds)
     viewers = [subprocess.Popen(
         [display.watcher, display.machine.socket, "drain", ENCODINGS["ZRLE"], str(seconds + 1)],
-        stdout=subprocess.DEVNULL) for _ in range(VIEWERS)]
+        stdout=subprocess.PIPE, text=True) for _ in range(VIEWERS)]
     time.sleep(0.5)
     crowded = display.pictures(seconds)
-    for viewer in viewers:
-        viewer.wait(30)
-    return {f"guest's pictures with {VIEWERS} viewers": ("% of alone", crowded / alone * 100)}
+    seen = [json.loads(viewer.communicate(timeout=30)[0]) for viewer in viewers]
+    rates = [each["updates"] / each["seconds"] for each in seen]
+    return {f"guest's pictures with {VIEWERS} viewers": ("% of alone", crowded / alone * 100),
+            f"pictures that each of {VIEWERS} viewers gets": ("updates/s", statistics.median(rates))}
+
+
+def screenshots(display, count):
+    display.show(DESKTOP)
+    display.show(STILL)
+    path = f"{display.machine.socket}.png"
+    times = display.screenshots(count, path)
+    return {"screenshot of 1024x768 to a PNG file": ("ms", statistics.median(times))}
 
 
 def sessions(display):
@@ -154,5 +230,5 @@ def measure_display(machine, watcher, quick):
     with machine:
         display = Display(machine, watcher)
         return (animations(display, 1 if quick else 1.5) | latencies(display, 15 if quick else 60)
-                | sessions(display) | stillness(display, 3 if quick else 8)
+                | sessions(display) | screenshots(display, 5 if quick else 15) | stillness(display, 3 if quick else 8)
                 | crowd(display, 2.5 if quick else 4))

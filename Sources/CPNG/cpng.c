@@ -1,16 +1,18 @@
 #include "cpng.h"
 
 #include <png.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+#include <zlib.h>
 
 // What outlives a longjmp: it is passed by address, so no local of the jumping frame changes.
 struct writer {
   uint8_t *bytes;
   size_t size, capacity;
-  uint8_t *row;
   char *message;
 };
 
@@ -94,43 +96,168 @@ static void pack_rgb(uint8_t *row, const uint32_t *pixels, int width) {
   }
 }
 
-static void write_all(png_structp png, png_infop info, struct writer *writer,
-                      const struct palette *palette, const uint32_t *pixels, int width, int height,
-                      int level) {
-  int colors = palette ? palette->count : 256;
-  int bits = colors <= 2 ? 1 : colors <= 4 ? 2 : colors <= 16 ? 4 : 8;
-  png_set_write_fn(png, writer, append, flush);
-  png_set_compression_level(png, level);
-  // A screen is flat areas and repeated glyphs: without a filter zlib finds them sooner.
-  png_set_filter(png, PNG_FILTER_TYPE_BASE, PNG_FILTER_NONE);
-  png_set_IHDR(png, info, (png_uint_32)width, (png_uint_32)height, bits,
-               palette ? PNG_COLOR_TYPE_PALETTE : PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
-               PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
-  if (palette) png_set_PLTE(png, info, palette->colors, palette->count);
-  png_write_info(png, info);
-  for (int y = 0; y < height; y++) {
-    const uint32_t *line = pixels + (size_t)y * (size_t)width;
-    if (palette)
-      pack_indices(writer->row, palette, line, width, bits);
-    else
-      pack_rgb(writer->row, line, width);
-    png_write_row(png, writer->row);
-  }
-  png_write_end(png, info);
+// How a picture's rows lie in the file. None is filtered: a screen is flat areas and repeated glyphs,
+// which zlib finds sooner that way.
+struct layout {
+  const uint32_t *pixels;
+  const struct palette *palette;  // NULL for 8-bit RGB
+  int width, height, bits;
+  size_t row;  // bytes of a row, with the one before it that names the filter
+};
+
+// Rows that one thread packs and compresses. A piece ends at a byte boundary and refers to nothing
+// before it, so that all of them, one after the other, are one zlib stream.
+enum { MOST_PIECES = 4, PIECE_LEAST = 1 << 20, STRIP = 1 << 16 };
+struct piece {
+  const struct layout *layout;
+  int first, end, level;
+  bool last;
+  struct bytes {
+    uint8_t *data;
+    size_t size, capacity;
+  } packed;
+  uint32_t sum;  // Adler-32 of the rows (RFC 1950), of which there are `count` bytes
+  size_t count;
+  bool good;
+};
+
+static void pack_row(const struct layout *layout, int y, uint8_t *to) {
+  const uint32_t *line = layout->pixels + (size_t)y * (size_t)layout->width;
+  *to++ = PNG_FILTER_VALUE_NONE;
+  if (layout->palette)
+    pack_indices(to, layout->palette, line, layout->width, layout->bits);
+  else
+    pack_rgb(to, line, layout->width);
 }
 
-static bool encode(struct writer *writer, const struct palette *palette, const uint32_t *pixels,
-                   int width, int height, int level) {
+static bool deflate_some(z_stream *z, struct bytes *out, int flush) {
+  do {
+    if (out->capacity - out->size < STRIP) {
+      size_t capacity = out->capacity * 2 + STRIP;
+      uint8_t *data = realloc(out->data, capacity);
+      if (!data) return false;
+      out->data = data;
+      out->capacity = capacity;
+    }
+    size_t room = out->capacity - out->size;
+    z->next_out = out->data + out->size;
+    z->avail_out = (uInt)room;
+    if (deflate(z, flush) == Z_STREAM_ERROR) return false;
+    out->size += room - z->avail_out;
+  } while (z->avail_out == 0);
+  return true;
+}
+
+static void *compress_piece(void *context) {
+  struct piece *piece = context;
+  size_t row = piece->layout->row;
+  int together = row < STRIP ? (int)(STRIP / row) : 1;
+  uint8_t *rows = malloc(row * (size_t)together);
+  z_stream z = {0};
+  if (!rows || deflateInit2(&z, piece->level, Z_DEFLATED, -15, 9, Z_DEFAULT_STRATEGY) != Z_OK) {
+    free(rows);
+    return NULL;
+  }
+  piece->sum = (uint32_t)adler32(0, NULL, 0);
+  piece->good = true;
+  for (int y = piece->first; piece->good && y < piece->end;) {
+    int count = 0;
+    for (; count < together && y < piece->end; count++, y++)
+      pack_row(piece->layout, y, rows + row * (size_t)count);
+    z.next_in = rows;
+    z.avail_in = (uInt)(row * (size_t)count);
+    piece->sum = (uint32_t)adler32(piece->sum, rows, z.avail_in);
+    piece->count += z.avail_in;
+    int flush = y < piece->end ? Z_NO_FLUSH : piece->last ? Z_FINISH : Z_SYNC_FLUSH;
+    piece->good = deflate_some(&z, &piece->packed, flush);
+  }
+  deflateEnd(&z);
+  free(rows);
+  return NULL;
+}
+
+static int cut(struct piece *pieces, const struct layout *layout, int level) {
+  long processors = sysconf(_SC_NPROCESSORS_ONLN);
+  size_t wanted = layout->row * (size_t)layout->height / PIECE_LEAST + 1;
+  if (processors > 0 && wanted > (size_t)processors) wanted = (size_t)processors;
+  int count = wanted < MOST_PIECES ? (int)wanted : MOST_PIECES;
+  for (int i = 0; i < count; i++)
+    pieces[i] = (struct piece){
+        .layout = layout,
+        .first = (int)((long)layout->height * i / count),
+        .end = (int)((long)layout->height * (i + 1) / count),
+        .level = level,
+        .last = i + 1 == count,
+    };
+  return count;
+}
+
+static bool compress_all(struct piece *pieces, int count) {
+  pthread_t threads[MOST_PIECES];
+  bool started[MOST_PIECES] = {false};
+  for (int i = 1; i < count; i++)
+    started[i] = pthread_create(&threads[i], NULL, compress_piece, &pieces[i]) == 0;
+  for (int i = 0; i < count; i++)
+    if (!started[i]) compress_piece(&pieces[i]);
+  bool good = true;
+  for (int i = 0; i < count; i++) {
+    if (started[i]) pthread_join(threads[i], NULL);
+    good = good && pieces[i].good;
+  }
+  return good;
+}
+
+static void write_image(png_structp png, const struct piece *pieces, int count) {
+  static const uint8_t head[2] = {0x78, 0x01};  // deflate, a window of 32 KiB (RFC 1950, 2.2)
+  uint32_t sum = 1;
+  for (int i = 0; i < count; i++) {
+    bool last = i + 1 == count;
+    sum = (uint32_t)adler32_combine(sum, pieces[i].sum, (long)pieces[i].count);
+    uint8_t tail[4] = {(uint8_t)(sum >> 24), (uint8_t)(sum >> 16), (uint8_t)(sum >> 8), (uint8_t)sum};
+    png_write_chunk_start(png, (png_const_bytep) "IDAT",
+                          (png_uint_32)(pieces[i].packed.size + (i == 0 ? sizeof head : 0) +
+                                        (last ? sizeof tail : 0)));
+    if (i == 0) png_write_chunk_data(png, head, sizeof head);
+    png_write_chunk_data(png, pieces[i].packed.data, pieces[i].packed.size);
+    if (last) png_write_chunk_data(png, tail, sizeof tail);
+    png_write_chunk_end(png);
+  }
+  png_write_chunk(png, (png_const_bytep) "IEND", NULL, 0);
+}
+
+// Writes the file around the compressed rows.
+static bool write_file(struct writer *writer, const struct layout *layout,
+                       const struct piece *pieces, int count) {
   png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, writer, fail, ignore);
   if (!png) return false;
   png_infop volatile info = png_create_info_struct(png);
   volatile bool done = false;
   if (info && setjmp(png_jmpbuf(png)) == 0) {
-    write_all(png, info, writer, palette, pixels, width, height, level);
+    const struct palette *palette = layout->palette;
+    png_set_write_fn(png, writer, append, flush);
+    png_set_IHDR(png, info, (png_uint_32)layout->width, (png_uint_32)layout->height, layout->bits,
+                 palette ? PNG_COLOR_TYPE_PALETTE : PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
+                 PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+    if (palette) png_set_PLTE(png, info, palette->colors, palette->count);
+    png_write_info(png, info);
+    write_image(png, pieces, count);
     done = true;
   }
   png_infop made = info;
   png_destroy_write_struct(&png, &made);
+  return done;
+}
+
+static bool encode(struct writer *writer, const struct palette *palette, const uint32_t *pixels,
+                   int width, int height, int level) {
+  int colors = palette ? palette->count : 256;
+  int bits = colors <= 2 ? 1 : colors <= 4 ? 2 : colors <= 16 ? 4 : 8;
+  size_t row = palette ? ((size_t)width * (size_t)bits + 7) / 8 : (size_t)width * 3;
+  struct layout layout = {pixels, palette, width, height, bits, row + 1};
+  struct piece pieces[MOST_PIECES];
+  int count = cut(pieces, &layout, level);
+  bool done = compress_all(pieces, count) && write_file(writer, &layout, pieces, count);
+  for (int i = 0; i < count; i++) free(pieces[i].packed.data);
   return done;
 }
 
@@ -139,14 +266,12 @@ uint8_t *cpng_encode(const uint32_t *pixels, int width, int height, int level, s
   struct writer writer = {.message = message};
   snprintf(message, CPNG_MESSAGE_SIZE, "out of memory");
   struct palette *palette = calloc(1, sizeof *palette);
-  writer.row = malloc((size_t)width * 3);
   bool done = false;
-  if (palette && writer.row) {
+  if (palette) {
     bool few = collect(palette, pixels, (size_t)width * (size_t)height);
     done = encode(&writer, few ? palette : NULL, pixels, width, height, level);
   }
   free(palette);
-  free(writer.row);
   if (!done) {
     free(writer.bytes);
     return NULL;

@@ -198,6 +198,25 @@ void cvnc_mark(struct cvnc_viewer *viewer, const struct cvnc_rect *rects, size_t
   sraRgnDestroy(region);
 }
 
+void cvnc_continue(struct cvnc_viewer *viewer, struct cvnc_rect area) {
+  LOCK(viewer->client->updateMutex);
+  viewer->continuous = area;
+  UNLOCK(viewer->client->updateMutex);
+}
+
+void cvnc_ask_again(struct cvnc_viewer *viewer) {
+  rfbClientPtr client = viewer->client;
+  LOCK(client->updateMutex);
+  struct cvnc_rect area = viewer->continuous;
+  if (area.width > 0 && area.height > 0) {
+    sraRegionPtr region =
+        sraRgnCreateRect(area.x, area.y, area.x + area.width, area.y + area.height);
+    sraRgnOr(client->requestedRegion, region);
+    sraRgnDestroy(region);
+  }
+  UNLOCK(client->updateMutex);
+}
+
 void copies_clear(struct copies *copies) {
   while (copies->count) sraRgnDestroy(copies->all[--copies->count].to);
 }

@@ -79,6 +79,7 @@ struct cvnc_viewer {
   uint32_t *canvas;
   struct sender sender;
   struct copies copies;  // guarded by the client's updateMutex
+  struct cvnc_rect continuous;  // likewise
 };
 
 // Makes changes like others of the copies that were not sent yet. The updateMutex is held.

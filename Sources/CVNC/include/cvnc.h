@@ -60,6 +60,10 @@ enum cvnc_state cvnc_state(struct cvnc_viewer *viewer);
 bool cvnc_waiting(struct cvnc_viewer *viewer);
 // any: the peer asked for an update, and there is something to send in it.
 bool cvnc_pending(struct cvnc_viewer *viewer);
+// any: the part of the picture of which cvnc_ask_again asks for updates; none where it has no width.
+void cvnc_continue(struct cvnc_viewer *viewer, struct cvnc_rect area);
+// any: as if the peer had asked for an update of that part.
+void cvnc_ask_again(struct cvnc_viewer *viewer);
 // any: pixels in these rectangles changed. May reach beyond the picture.
 void cvnc_mark(struct cvnc_viewer *viewer, const struct cvnc_rect *rects, size_t count);
 // any: the pixels in `to` are now what those `dx` to the left and `dy` above it were. Marks of the

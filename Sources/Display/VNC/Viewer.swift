@@ -27,6 +27,8 @@ final class Viewer: PictureViewer, @unchecked Sendable {
   private var serving = false
   /// Messages of our own that wait for the writing thread. Guarded by `monitor`.
   var news = ViewerNews()
+  /// Updates on their way to a viewer that need not ask. Guarded by `monitor`.
+  var window = UpdateWindow()
   /// An update is being encoded; when the last one was.
   private var sending = false
   private var sentAt: UInt64 = 0
@@ -176,7 +178,8 @@ final class Viewer: PictureViewer, @unchecked Sendable {
         else { return false }
         shown = picture
         guard sendNews(viewer) else { return false }
-        return cvnc_send(viewer)
+        guard cvnc_pending(viewer) else { return true }
+        return cvnc_send(viewer) && followUp(viewer)
       }
       monitor.withLock {
         sending = false
@@ -203,7 +206,7 @@ final class Viewer: PictureViewer, @unchecked Sendable {
 
   // MARK: Messages
 
-  /// The messages that a viewer may send (RFC 6143, 7.5), by their first byte.
+  /// The messages that a viewer may send (RFC 6143, 7.5, and extensions), by their first byte.
   private enum Message: UInt8 {
     case setPixelFormat = 0
     case setEncodings = 2
@@ -211,6 +214,8 @@ final class Viewer: PictureViewer, @unchecked Sendable {
     case keyEvent = 4
     case pointerEvent = 5
     case clientCutText = 6
+    case enableContinuousUpdates = 150
+    case fence = 248
     case setDesktopSize = 251
     case qemu = 255
   }
@@ -233,6 +238,10 @@ final class Viewer: PictureViewer, @unchecked Sendable {
         } else {
           cvnc_process(viewer)
         }
+      case .enableContinuousUpdates:
+        guard takeContinuousUpdates(viewer) else { return }
+      case .fence:
+        guard takeFence(viewer) else { return }
       case .qemu:
         guard takeExtendedKey() else { return }
       case .clientCutText:

@@ -12,9 +12,18 @@ struct ViewerNews: Sendable {
     static let vmwareLights: Int32 = 0x574D_5668
     /// Extended Mouse Buttons.
     static let manyButtons: Int32 = -316
+    /// Fence.
+    static let fence: Int32 = -312
+    /// ContinuousUpdates.
+    static let continuousUpdates: Int32 = -313
     /// Extended Clipboard.
     static let clipboard = Int32(bitPattern: 0xC0A1_E5CE)
   }
+
+  /// What a viewer must understand to get updates without asking.
+  static let continuousEncodings: Set<Int32> = [Encoding.fence, Encoding.continuousUpdates]
+  /// Says that such updates are served, and later that they have ended.
+  static let endOfContinuousUpdates: [UInt8] = [150]
 
   /// Messages that wait at most.
   private static let limit = 16
@@ -45,6 +54,14 @@ struct ViewerNews: Sendable {
     }
     if encodings.contains(Encoding.clipboard) && !understood.contains(Encoding.clipboard) {
       messages.append(Viewer.clipboardCapabilities)
+    }
+    if encodings.contains(Encoding.fence) && !understood.contains(Encoding.fence) {
+      messages.append(Viewer.fenceRequest(0))
+    }
+    if encodings.isSuperset(of: Self.continuousEncodings)
+      && !understood.isSuperset(of: Self.continuousEncodings)
+    {
+      messages.append(Self.endOfContinuousUpdates)
     }
     understood = encodings
     if lightsEncoding == nil { toldLights = nil }
