@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 
+from desktops import measure_desktops
 from display import measure_display
 from rfb import connect_when_up
 
@@ -471,6 +472,8 @@ def main():
     parser.add_argument("--exits", help="the exit benchmark's binary")
     parser.add_argument("--watcher", help="the measuring viewer's binary")
     parser.add_argument("--only-display", action="store_true", help="nothing but the pictures' rows")
+    parser.add_argument("--only-desktops", action="store_true",
+                        help="nothing but the rows about desktops with names")
     parser.add_argument("--kernel",
                         help="a 64-bit Linux kernel, booted in software (Debian's cloud kernel)")
     parser.add_argument("--initrd",
@@ -487,6 +490,8 @@ def main():
             return report(*(display_rows(kind, binary, images, folder, arguments)
                             for kind, binary in (("porthole", arguments.porthole), ("qemu", qemu))),
                           [])
+        if arguments.only_desktops:
+            return report(measure_desktops(arguments.porthole, images, arguments.quick), {}, [])
         ours = measure("porthole", arguments.porthole, images, folder, arguments.quick)
         theirs = measure("qemu", qemu, images, folder, arguments.quick) if qemu else {}
         ours |= display_rows("porthole", arguments.porthole, images, folder, arguments)
@@ -505,6 +510,7 @@ def main():
             if binary:
                 rows |= measure_disk(kind, binary, images["diskbench"], folder, runs)
                 rows |= measure_vga(kind, binary, images["vgabench"], runs)
+        ours |= measure_desktops(arguments.porthole, images, arguments.quick)
         latencies = latency_rows(arguments.porthole, images["latency"])
     if arguments.exits:
         latencies += [{"row": row["row"], "unit": row["unit"], "porthole": row["value"],

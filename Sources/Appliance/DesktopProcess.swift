@@ -41,6 +41,8 @@ struct DesktopProcess {
   private func run(name: String, listener: Int32, path: String) throws -> StopReason {
     let password = try command.password()
     let (machine, configuration) = try makeMachine(name: name, password: password)
+    let events = EventHub()
+    machine.observe { events.publish(ControlEvent(of: $0)) }
     let watcher = try Signals.watch { machine.requestStop(.signal($0)) }
     try machine.start()
     let viewers = command.vnc == .none ? nil : command.vnc.text(port: machine.vncPort)
@@ -48,12 +50,17 @@ struct DesktopProcess {
       name: name, pid: getpid(), vnc: viewers, memory: configuration.memoryBytes,
       processors: configuration.processors)
     let server = ControlServer(
-      owning: listener, path: path, desktop: LiveDesktop(machine: machine, status: status))
+      owning: listener, path: path, desktop: LiveDesktop(machine: machine, status: status),
+      events: events)
+    events.begin { machine.screenState.map(ControlEvent.init(of:)) }
     try server.start()
     announce(name: name, viewers: viewers, password: password)
     tellSlowEngine(name: name, configuration.engine)
     let reason = withExtendedLifetime(watcher) { machine.waitUntilStopped() }
     stored?.stopped(machine, because: reason)
+    var event = ControlEvent(.stopped)
+    event.reason = reason.sentence
+    events.end(event)
     server.stop()
     return reason
   }
@@ -83,11 +90,11 @@ struct DesktopProcess {
         return (machine, configuration)
       } catch let error as HostError {
         attempts += 1
-        guard error.code == EADDRINUSE, command.vnc.takesFirstFreePort, attempts < 100 else {
-          throw error
-        }
+        guard error.code == EADDRINUSE, command.vnc.takesFirstFreePort, attempts < 100,
+          !error.operation.contains("serial")
+        else { throw error }
         // What listened for the serial port did so for the machine that was not made.
-        if case .socket(let path) = command.serial, !error.operation.contains(path) { unlink(path) }
+        if case .socket(let path) = command.serial { unlink(path) }
       }
     }
   }

@@ -30,7 +30,8 @@ struct Porthole: ParsableCommand {
         subcommands: [
           ViewCommand.self, ConsoleCommand.self, ScreenshotCommand.self, RecordCommand.self,
           TextCommand.self, TypeCommand.self, KeyCommand.self, PasteCommand.self,
-          ClickCommand.self, WaitCommand.self, PauseCommand.self, ResumeCommand.self,
+          ClickCommand.self, WaitCommand.self, EventsCommand.self, PauseCommand.self,
+          ResumeCommand.self,
           SaveCommand.self, ResetCommand.self, PowerdownCommand.self, KillCommand.self,
         ]),
       CommandGroup(

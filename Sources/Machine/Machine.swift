@@ -25,6 +25,7 @@ public final class Machine: @unchecked Sendable {
     didSet { paused.store(frozenAt != nil, ordering: .relaxed) }
   }
   private let paused = Atomic(false)
+  let observers = Mutex<(@Sendable (MachineEvent) -> Void)?>(nil)
   /// Whether the guest and its clock stand still.
   public var isPaused: Bool { paused.load(ordering: .relaxed) }
   /// All that is reset, saved and restored, in that order.
@@ -158,6 +159,7 @@ public final class Machine: @unchecked Sendable {
     }
     for local in parts.apicBus.localAPICs { local.reset() }
     for processor in processors { processor.reset() }
+    if kind == .machine || !resumes { tell(.reset) }
     if frozenAt == nil { parts.control.gate.open() }
   }
 

@@ -13,6 +13,7 @@ import time
 
 import pytest
 
+import rfb
 from desktop import ANNOUNCEMENT, until
 from test_command_line import somebody
 
@@ -295,6 +296,34 @@ def test_a_corrupt_configuration_is_told_by_line_and_key(store):
     assert "desktop.yaml is missing" in store.refused("start", "desk")
     assert entries(store)["desk"]["state"] == "stopped"
     store.good("delete", "desk")
+
+
+def test_events_are_told_as_they_happen(store, folder):
+    store.good("create", "desk", "--guest", "demo:still", "--memory", "32M", "--start")
+    with subprocess.Popen([store.program, "events", "desk"], env=store.environment,
+                          stdout=subprocess.PIPE, text=True) as process:
+        def event(kind):
+            while True:
+                said = json.loads(process.stdout.readline())
+                if said["event"] == kind:
+                    return said
+        assert abs(event("started")["time"] - time.time()) < 30
+        while event("mode")["text"]:
+            pass
+        store.good("pause", "desk")
+        event("paused")
+        store.good("resume", "desk")
+        event("resumed")
+        shown = json.loads(store.good("show", "desk", "--json"))
+        host, port = shown["status"]["vnc"].split(":")
+        with rfb.RFB(host, int(port), shown["password"]):
+            assert event("viewer-came")["viewers"] == 1
+        assert event("viewer-went")["viewers"] == 0
+        store.good("reset", "desk")
+        event("reset")
+        store.good("kill", "desk")
+        assert event("stopped")["reason"] == "switched off"
+        assert process.stdout.read() == "" and process.wait() == 0
 
 
 def test_a_desktop_from_an_image_needs_it(store, folder):

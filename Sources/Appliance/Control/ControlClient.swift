@@ -100,6 +100,27 @@ struct ControlClient {
     }
   }
 
+  /// Asks for events, and hands each to `body` as a line with its line feed, until the desktop ends.
+  func subscribe(_ body: ([UInt8]) throws -> Void) throws {
+    try call(.subscribe)
+    while true {
+      let line: [UInt8]
+      do {
+        line = try stream.readLine(limit: ControlProtocol.longestLine, patience: nil)
+      } catch .ended {
+        return
+      } catch {
+        throw complaint(about: error)
+      }
+      if let reply = try? ControlCoding.message(ControlReply.self, in: line),
+        let error = reply.error
+      {
+        throw error
+      }
+      try body(line + [UInt8(ascii: "\n")])
+    }
+  }
+
   /// Waits until the desktop's process has closed the connection.
   func waitForEnd() throws {
     do {

@@ -13,6 +13,8 @@ struct ControlDispatcher: Sendable {
     var body: [UInt8] = []
     /// The desktop is to stop once the reply is out.
     var stops = false
+    /// Events follow the reply, until the peer goes.
+    var subscribes = false
   }
 
   /// Serves the request in `line`.
@@ -69,6 +71,9 @@ struct ControlDispatcher: Sendable {
     case .reset: desktop.reset()
     case .powerdown: try desktop.pressPowerButton()
     case .stop: answer.stops = true
+    case .subscribe:
+      answer.reply.status = desktop.status
+      answer.subscribes = true
     }
     return answer
   }

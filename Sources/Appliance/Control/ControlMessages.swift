@@ -17,7 +17,7 @@ enum ControlProtocol {
 /// What a client can ask for.
 enum ControlMethod: String, CaseIterable, Sendable {
   case status, screenshot, frame, text, type, key, paste, click, pause, resume, save, reset
-  case powerdown, stop
+  case powerdown, stop, subscribe
 }
 
 /// One request: a line of JSON.
@@ -84,6 +84,7 @@ struct ControlFailure: Error, Codable, Equatable, Sendable, CustomStringConverti
     case tooLong = "too-long"
     case busy
     case notAllowed = "not-allowed"
+    case tooSlow = "too-slow"
     case failed
   }
   var code: Code

@@ -11,6 +11,7 @@ final class ControlServer: Sendable {
   private let path: String
   private let listener: Int32
   private let dispatcher: ControlDispatcher
+  private let events: EventHub
   private let connections = Mutex(Connections())
   private let stopping = Atomic(false)
   private let thread = Mutex<KVMEngine.Thread?>(nil)
@@ -23,7 +24,10 @@ final class ControlServer: Sendable {
   }
 
   /// Takes over `listener`, a listening socket at `path`.
-  init(owning listener: Int32, path: String, desktop: any DesktopControl) {
+  init(
+    owning listener: Int32, path: String, desktop: any DesktopControl, events: EventHub = EventHub()
+  ) {
+    self.events = events
     self.listener = listener
     self.path = path
     dispatcher = ControlDispatcher(desktop: desktop)
@@ -120,6 +124,7 @@ final class ControlServer: Sendable {
         let answer = dispatcher.answer(line)
         try send(answer, over: stream)
         if answer.stops { dispatcher.desktop.stop() }
+        if answer.subscribes { return events.serve(stream) }
       } catch ControlStream.Failure.tooLong {
         return refuse(
           stream, .tooLong, "a request has at most \(ControlProtocol.longestLine) bytes")

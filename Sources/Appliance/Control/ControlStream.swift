@@ -47,6 +47,13 @@ final class ControlStream {
     }
   }
 
+  /// Whether the peer has closed the connection, as far as can be told without waiting.
+  var isClosed: Bool {
+    var byte: UInt8 = 0
+    let count = recv(descriptor, &byte, 1, Self.receiveFlags | Int32(MSG_PEEK))
+    return count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR)
+  }
+
   /// The next `count` bytes; each part of them may take `patience` nanoseconds to come.
   func readBody(count: Int, patience: UInt64) throws(Failure) -> [UInt8] {
     while pending.count < count {

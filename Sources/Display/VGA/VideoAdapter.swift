@@ -156,6 +156,14 @@ public final class VideoAdapter: Device, FrameSource, PortDevice, MemoryDevice {
     }
   }
 
+  /// The mode as the registers have it: its size, nil where the screen is off, and whether it is one
+  /// of text.
+  public var shownMode: (size: FrameSize?, isText: Bool) {
+    let mode = state.withLock { ScreenMode($0.chips) }
+    if case .text = mode { return (mode.size, true) }
+    return (mode.size, false)
+  }
+
   // MARK: Telling the display
 
   public func setChangeHandler(_ handler: @escaping @Sendable () -> Void) {

@@ -28,6 +28,7 @@ public final class VNCServer: @unchecked Sendable {
   private var listening: Thread?
   private var stopping = false
   private var lights: UInt8 = 0
+  private var observer: (@Sendable (_ came: Bool, _ count: Int) -> Void)?
 
   private var turnedAway: [(descriptor: Int32, until: UInt64)] = []
 
@@ -100,6 +101,14 @@ public final class VNCServer: @unchecked Sendable {
     let all = monitor.withLock { Array(viewers.values) }
     return all.count { $0.isServed }
   }
+
+  /// Sets who is told, from any thread, that a viewer sees the picture or does no more, and how many
+  /// do now.
+  public func observe(_ observer: @escaping @Sendable (_ came: Bool, _ count: Int) -> Void) {
+    monitor.withLock { self.observer = observer }
+  }
+
+  private func tell(came: Bool) { monitor.withLock { observer }?(came, viewerCount) }
 
   /// Input that came another way than through a viewer went to the guest.
   public func noteInput() { pump.noteInput() }
@@ -177,7 +186,7 @@ public final class VNCServer: @unchecked Sendable {
       viewer.setLights(lights)
       // Made with the lock held, so that the thread's end finds its entry.
       let thread = try? Thread(name: "vnc-read", stackBytes: 1 << 20) {
-        viewer.run()
+        viewer.run { [weak self] came in self?.tell(came: came) }
         self.viewerEnded(identifier)
       }
       guard let thread else { return closeQuietly(descriptor) }

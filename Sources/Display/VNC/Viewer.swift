@@ -58,7 +58,8 @@ final class Viewer: PictureViewer, @unchecked Sendable {
   func interrupt() { socket.interrupt() }
 
   /// Serves the viewer until it leaves. The body of its reading thread.
-  func run() {
+  /// - Parameter service: told when it sees the picture, and when no more.
+  func run(_ service: (_ begins: Bool) -> Void = { _ in }) {
     let deadline = Monitor.monotonic() &+ UInt64(max(configuration.handshakeLimit, 1)) * 1_000_000
     defer { finish() }
     guard
@@ -79,11 +80,13 @@ final class Viewer: PictureViewer, @unchecked Sendable {
     else { return }
     monitor.withLock { serving = true }
     pump.attach(self)
+    service(true)
     readMessages(viewer)
     monitor.withLock {
       over = true
       monitor.broadcast()
     }
+    service(false)
     socket.interrupt()
     pump.detach(self)
     writer.join()

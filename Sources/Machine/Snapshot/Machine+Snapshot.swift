@@ -6,10 +6,22 @@ import Synchronization
 /// reset or a stop never comes in between.
 extension Machine {
   /// Stops the guest and its clock until ``resume()``. Returns when every processor stands.
-  public func pause() throws { try onOwnThread { try $0.holdStill() } }
+  public func pause() throws {
+    try onOwnThread { machine in
+      guard machine.frozenAt == nil else { return }
+      try machine.holdStill()
+      machine.tell(.paused)
+    }
+  }
 
   /// Lets a paused guest go on; its clock and its time-stamp counter have stood still.
-  public func resume() throws { try onOwnThread { $0.letGo() } }
+  public func resume() throws {
+    try onOwnThread { machine in
+      guard machine.frozenAt != nil else { return }
+      machine.letGo()
+      machine.tell(.resumed)
+    }
+  }
 
   /// Writes all of the machine to `path`, which is there whole or not at all when this returns. The
   /// guest stands still while its state is taken.
