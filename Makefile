@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test test-full check format bench fuzz fuzz-cpu fuzz-bytes fuzz-devices sanitize build install package clean
+.PHONY: help run test test-full check format bench fuzz fuzz-cpu fuzz-bytes fuzz-devices fuzz-images sanitize build install package clean
 
 PREFIX ?= /usr/local
 # What `make run` boots, what it calls it, where viewers connect, and any other options.
@@ -57,7 +57,7 @@ bench: ## Measure beside QEMU; BENCH_JSON=file saves the rows
 	  --exits "$(CURDIR)/.build/release/ExitBenchmark" \
 	  --watcher "$(CURDIR)/.build/release/Watcher" $(ARGS)
 
-fuzz: build fuzz-bytes fuzz-devices ## Feed desktops and the software processor garbage (SECONDS_EACH=20)
+fuzz: build fuzz-bytes fuzz-devices fuzz-images ## Feed desktops and the software processor garbage (SECONDS_EACH=20)
 	@python3 Fuzz/fuzz.py --porthole "$(BINARY)" --seconds $(SECONDS_EACH) $(ARGS)
 
 fuzz-cpu: ## Random instructions in software and on the host's processor (SECONDS_EACH= or CASES=)
@@ -74,6 +74,11 @@ fuzz-devices: ## Any accesses to the chips, guided by coverage (SECONDS_EACH=20 
 	swift build -c release --scratch-path .build/device-fuzzer --target DeviceFuzzing \
 	  -Xswiftc -sanitize=fuzzer -Xswiftc -DFUZZING
 	@$(if $(DEVICE),FUZZ_DEVICE='$(DEVICE)') scripts/fuzz-bytes.sh .build/device-fuzzer 1024 $(SECONDS_EACH)
+
+fuzz-images: ## Any bytes as a disk image, guided by coverage (SECONDS_EACH=20)
+	swift build -c release --scratch-path .build/image-fuzzer --target ImageFuzzing \
+	  -Xswiftc -sanitize=fuzzer -Xswiftc -DFUZZING
+	@scripts/fuzz-bytes.sh .build/image-fuzzer 65536 $(SECONDS_EACH)
 
 # The thread sanitizer is left out: it does not know the lock of Swift's Mutex (Swift 6.3 on Linux)
 # and reports a race wherever one guards something.

@@ -101,6 +101,9 @@ let package = Package(
     .target(
       name: "DeviceFuzzing", dependencies: ["KVMEngine", "Machine", "Storage"],
       path: "Fuzz/DeviceFuzzing", swiftSettings: strict),
+    .target(
+      name: "ImageFuzzing", dependencies: ["Storage"], path: "Fuzz/ImageFuzzing",
+      swiftSettings: strict),
     // Tests.
     .target(
       name: "DeviceTestKit", dependencies: ["KVMEngine"], path: "Tests/DeviceTestKit",
@@ -118,6 +121,9 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "DeviceFuzzingTests", dependencies: ["DeviceFuzzing", "DeviceTestKit"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "ImageFuzzingTests", dependencies: ["ImageFuzzing", "Storage", "DeviceTestKit"],
       swiftSettings: strict),
     .testTarget(
       name: "StorageTests", dependencies: ["Storage", "DeviceTestKit"], swiftSettings: strict),

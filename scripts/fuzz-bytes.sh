@@ -11,6 +11,7 @@ libraries=()
 # The display and the kernels' formats need theirs.
 case "${objects[*]}" in
   *CVNC.build*) libraries=(-lvncserver -lpng16 -lz -llzma -lzstd -llz4 -lbz2) ;;
+  *CUnpack.build*) libraries=(-lz -llzma -lzstd -llz4 -lbz2) ;;
 esac
 swiftc -sanitize=fuzzer -static-stdlib -o "$folder/bytes" "${objects[@]}" "${libraries[@]}"
 mkdir -p "$folder/corpus"

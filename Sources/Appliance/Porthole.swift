@@ -36,6 +36,6 @@ struct Porthole: ParsableCommand {
         ]),
       CommandGroup(
         name: "Images and this host",
-        subcommands: [ImageCommand.self, GuestCommand.self, DoctorCommand.self]),
+        subcommands: [ImageCommand.self, DiskCommand.self, GuestCommand.self, DoctorCommand.self]),
     ])
 }

@@ -61,15 +61,13 @@ extension RunCommand {
 
   /// Every drive with its image: named ones first, then those that were guessed.
   func drives() throws -> [DriveDescription] {
-    var drives = floppy.map { drive(.floppy, $0) }
-    drives += disk.map { drive(.hardDisk, $0) }
-    drives += cdrom.map { drive(.cdrom, $0) }
-    drives += try media.map { drive(try MediaGuess.kind(of: $0), $0) }
+    var drives = floppy.map { $0.drive(.floppy, readOnly: readOnly) }
+    drives += disk.map { $0.drive(.hardDisk, readOnly: readOnly) }
+    drives += cdrom.map { $0.drive(.cdrom, readOnly: readOnly) }
+    drives += try media.map {
+      DriveOption(path: $0).drive(try MediaGuess.kind(of: $0), readOnly: readOnly)
+    }
     return drives
-  }
-
-  private func drive(_ kind: DriveKind, _ path: String) -> DriveDescription {
-    DriveDescription(kind: kind, path: path, readOnly: readOnly || kind == .cdrom)
   }
 
   /// The password that viewers need: none where that was asked or nobody can connect.

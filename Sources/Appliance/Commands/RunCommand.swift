@@ -52,14 +52,20 @@ struct RunCommand: ParsableCommand {
       """)
   var firmwareVariables: String?
 
-  @Option(name: .long, help: "A floppy image; may be given again.")
-  var floppy: [String] = []
+  @Option(name: .long, help: "A floppy image; may be given again.", transform: DriveOption.parse)
+  var floppy: [DriveOption] = []
 
-  @Option(name: .long, help: "A hard disk image; may be given again.")
-  var disk: [String] = []
+  @Option(
+    name: .long,
+    help: """
+      A hard disk image, raw or qcow2; may be given again. As for every drive, options may follow \
+      behind commas: format=raw or qcow2, cache=writeback, writethrough, none or unsafe, read-only.
+      """,
+    transform: DriveOption.parse)
+  var disk: [DriveOption] = []
 
-  @Option(name: .long, help: "A CD image; may be given again.")
-  var cdrom: [String] = []
+  @Option(name: .long, help: "A CD image; may be given again.", transform: DriveOption.parse)
+  var cdrom: [DriveOption] = []
 
   @Option(
     name: .long,
@@ -204,7 +210,7 @@ struct RunCommand: ParsableCommand {
         "a snapshot brings its machine: --restore goes without --guest, --kernel, --memory,"
           + " --boot and --cpu")
     }
-    if guest != nil && !(media + floppy + disk + cdrom).isEmpty {
+    if guest != nil && !(media.isEmpty && (floppy + disk + cdrom).isEmpty) {
       throw ValidationError("--guest brings its own medium; give it or images, not both")
     }
   }

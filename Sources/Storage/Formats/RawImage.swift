@@ -123,6 +123,13 @@ public final class RawImage: StoredImage {
     sectors.store((byteCount + 511) / 512, ordering: .relaxed)
   }
 
+  /// Has `other`, an empty file, share all storage with this one.
+  /// - Returns: false where the file system can't.
+  func share(with other: ImageFile) -> Bool {
+    guard let own = file as? ImageFile else { return false }
+    return other.share(own)
+  }
+
   public func extent(sector: UInt64, limit: UInt64) throws(ImageError) -> ImageExtent {
     guard sector < sectorCount else {
       throw ImageError.outOfRange(path, sector: sector, count: Int(clamping: limit))

@@ -104,6 +104,13 @@ final class ImageFile: HostFile {
       truncatingIfNeeded: -retrying { Int(cstorage_punch(descriptor, start, length)) })
   }
 
+  /// Becomes a copy of `other` that shares its storage (FICLONE).
+  /// - Returns: false where the file system can't.
+  func share(_ other: ImageFile) -> Bool {
+    // A length of 0 is the whole file.
+    cstorage_clone(other.descriptor, descriptor, 0, 0) == 0
+  }
+
   func run(at offset: UInt64) -> (isData: Bool, end: UInt64)? {
     let start = off_t(clamping: offset)
     let data = lseek(descriptor, start, cstorage_seek_data)

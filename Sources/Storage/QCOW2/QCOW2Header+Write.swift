@@ -32,7 +32,8 @@ extension QCOW2Header {
     return bytes
   }
 
-  private static func block(_ type: UInt32, _ data: [UInt8]) -> [UInt8] {
+  /// A header extension: its type, its length, and `data` filled up to 8 bytes.
+  static func block(_ type: UInt32, _ data: [UInt8]) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: 8 + (data.count + 7) / 8 * 8)
     bytes.setBig(type, at: 0)
     bytes.setBig(UInt32(data.count), at: 4)

@@ -34,6 +34,8 @@ final class QCOW2Volume {
   var hasBegun = false
   /// Why nothing is written any more.
   var failure: ImageError?
+  /// The first byte behind what was packed last; 0 for none.
+  var packedEnd: UInt64 = 0
   /// The compressed cluster that was unpacked last.
   var unpacked: UInt64 = 0
   lazy var unpackedMemory = ZeroedMemory(byteCount: clusterBytes)
