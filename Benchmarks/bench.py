@@ -523,7 +523,7 @@ def display_rows(kind, binary, images, folder, arguments):
     if not binary or not arguments.watcher:
         return {}
     machine = Machine(kind, binary, images["motion"], folder)
-    rows = measure_display(machine, arguments.watcher, arguments.quick)
+    rows = measure_display(machine, arguments.watcher, arguments.quick, folder)
     if kind == "porthole":
         rows |= large_screenshot(binary, runtime_folder(), folder)
     return rows

@@ -10,6 +10,8 @@ import subprocess
 import threading
 import time
 
+import xvnc
+
 # CopyRect, DesktopSize and LastRect beside each, as viewers list them.
 ENCODINGS = {"Raw": "0,-223", "Hextile": "5,1,0,-223", "Zlib": "6,1,0,-223",
              "Tight": "7,1,0,-223,-224", "ZRLE": "16,1,0,-223"}
@@ -55,6 +57,30 @@ class Control:
             with open(path, "wb") as file:
                 file.write(self.lines.read(reply["body"]))
         return (time.perf_counter() - before) * 1000
+
+
+def session_pictures(display):
+    """The pictures of a session, as a script sees them, and the one before."""
+    display.show(DESKTOP)
+    display.show(STILL)
+    pictures = []
+    with Control(display.machine.kind, display.machine.control) as control:
+        for step in range(STEPS + 1):
+            if step:
+                display.watch("press", "0x20")
+            reply = control.ask(v=1, method="frame")
+            pictures.append(control.lines.read(reply["body"]))
+    return pictures
+
+
+def beside_xvnc(display, folder, rows):
+    """What a session takes in percent of what TigerVNC's server sends for the same pictures, which an
+    X program puts there whole. It does not know Zlib."""
+    listed = {name: value for name, value in ENCODINGS.items() if name != "Zlib"}
+    theirs = xvnc.bytes_sent(session_pictures(display), display.watcher, listed, folder)
+    return {f"bytes of a session, {name}, of Xvnc's": (
+        "%", rows[f"bytes of a session, {name}"][1] * 1024 / count * 100)
+        for name, count in theirs.items()}
 
 
 def large_screenshot(binary, runtime_folder, folder):
@@ -225,10 +251,13 @@ def sessions(display):
         for name in ENCODINGS}
 
 
-def measure_display(machine, watcher, quick):
+def measure_display(machine, watcher, quick, folder):
     """All rows of one machine."""
     with machine:
         display = Display(machine, watcher)
-        return (animations(display, 1 if quick else 1.5) | latencies(display, 15 if quick else 60)
-                | sessions(display) | screenshots(display, 5 if quick else 15) | stillness(display, 3 if quick else 8)
-                | crowd(display, 2.5 if quick else 4))
+        rows = (animations(display, 1 if quick else 1.5) | latencies(display, 15 if quick else 60)
+                | sessions(display) | screenshots(display, 5 if quick else 15)
+                | stillness(display, 3 if quick else 8) | crowd(display, 2.5 if quick else 4))
+        if machine.kind == "porthole" and xvnc.PROGRAM:
+            rows |= beside_xvnc(display, folder, rows)
+        return rows

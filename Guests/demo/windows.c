@@ -49,12 +49,16 @@ static void draw_title(struct window *of) {
   damage(moved(box(0, 0, of->all.width, TITLE), of->x, of->y));
 }
 
+// A window at x, y, or beside that where the screen would end before the window.
 struct window *open_window(int x, int y, int width, int height, const char *title, uint32_t accent) {
+  enum { EDGE = 8 };
+  x = most(least(x, S.screen.right - width - EDGE), EDGE);
+  y = most(least(y, S.screen.bottom - height - TITLE - EDGE), TOP_BAR + EDGE);
   struct window *made = &S.window[S.windows];
   made->all = new_surface(width, height + TITLE);
   made->body.pixels = made->all.pixels + TITLE * width;
   made->body.width = width, made->body.height = height;
-  made->x = x, made->y = most(y, TOP_BAR + 8), made->title = title, made->accent = accent, made->back = COLOR_BACK;
+  made->x = x, made->y = y, made->title = title, made->accent = accent, made->back = COLOR_BACK;
   made->key = NULL, made->point = NULL;
   fill(made->body, box(0, 0, width, height), made->back);
   struct window *before = front();

@@ -13,8 +13,8 @@ except ImportError:
     from cryptography.hazmat.primitives.ciphers.algorithms import TripleDES
 from PIL import Image
 
-RAW, DESKTOP_SIZE = 0, -223
-SHIFT, RETURN = 0xFFE1, 0xFF0D
+RAW, DESKTOP_SIZE, LIGHTS = 0, -223, -261
+SHIFT, RETURN, CAPS_LOCK = 0xFFE1, 0xFF0D, 0xFFE5
 
 
 class Refused(Exception):
@@ -41,6 +41,8 @@ class RFB:
             struct.pack(">BxH", 2, len(encodings)) + b"".join(struct.pack(">i", e) for e in encodings))
         self.image = Image.new("RGB", (self.width, self.height))
         self.sizes = [(self.width, self.height)]
+        # As the guest set the keyboard's lights: Scroll Lock 1, Num Lock 2, Caps Lock 4.
+        self.lights = []
 
     def __enter__(self):
         return self
@@ -109,6 +111,9 @@ class RFB:
                 self.width, self.height = width, height
                 self.sizes.append((width, height))
                 self.image = Image.new("RGB", (width, height))
+                continue
+            if encoding == LIGHTS:
+                self.lights.append(self.read(1)[0])
                 continue
             assert encoding == RAW, encoding
             part = Image.frombytes(

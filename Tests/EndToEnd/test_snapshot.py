@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+import pad
 from desktop import differing, same, until
 from test_media import colours, seconds, settled
 
@@ -82,6 +83,20 @@ def test_an_image_of_another_size_is_refused_and_a_changed_one_is_told(
 
 
 # ---- From engine to engine ----
+
+
+def test_the_keyboards_layout_is_part_of_a_snapshot(desktops, folder):
+    # The demo's own keyboard is a US one: with Y and Z exchanged, it shows which key it got.
+    desktop = desktops("--guest", "demo:still", "--keyboard", "de")
+    settled(desktop, 20)
+    path = saved(desktop, folder)
+    desktop = desktops("--restore", path)
+    desktop.type("zy-")
+    until(lambda: pad.read(desktop.picture()) == "yz/", 10, "what the same keys type")
+    path = saved(desktop, folder, "other.snapshot")
+    desktop = desktops("--restore", path, "--keyboard", "us")
+    desktop.type("zy-")
+    until(lambda: pad.read(desktop.picture()) == "yz/zy-", 10, "what other keys type")
 
 
 def test_the_demo_goes_from_kvm_to_software_and_back(desktops, folder):

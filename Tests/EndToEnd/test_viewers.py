@@ -18,7 +18,7 @@ from PIL import Image, ImageChops
 
 import pad
 from desktop import differing, same, until
-from rfb import RAW, RFB, SHIFT, Refused
+from rfb import CAPS_LOCK, DESKTOP_SIZE, LIGHTS, RAW, RFB, SHIFT, Refused
 from x11 import VIEWER, Screen
 
 TEXT = "The quick brown fox: jumps {over} 13 lazy dogs? \"Yes!\" <a@b.c> ~#$%^&*()_+|`-=[]\\;',./"
@@ -173,6 +173,17 @@ def test_the_guests_layout_is_for_characters_and_not_for_places(desktops, folder
         screen.focus(window)
         screen.type("zy")
         reads(desktop, "yz/yzy")
+
+
+def test_a_viewer_is_told_of_the_lights_that_the_guest_sets(desktops):
+    # The firmware turns the lights on and off as the keys are pressed.
+    desktop = desktops("--guest", "echo")
+    until(lambda: desktop.picture().size != (1, 1), 10, "its picture")
+    with RFB(desktop.host, desktop.port, desktop.password,
+             encodings=(RAW, DESKTOP_SIZE, LIGHTS)) as viewer:
+        for wanted in (4, 0):
+            viewer.tap(CAPS_LOCK)
+            viewer.watch(lambda _: viewer.lights[-1:] == [wanted], 10, f"lights {wanted}")
 
 
 @needs_tigervnc
