@@ -81,7 +81,7 @@ let package = Package(
     .executableTarget(
       name: "Appliance",
       dependencies: [
-        "CDigest", "CProcess", "Configuration", "Machine", "Guests",
+        "CDigest", "CProcess", "CStorage", "Machine", "Guests", "Configuration",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict, linkerSettings: compactLink),

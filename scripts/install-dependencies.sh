@@ -13,7 +13,7 @@ build_packages=(
 )
 pack_packages=(dpkg-dev binutils python3)
 test_packages=(
-  "${pack_packages[@]}" mandoc mmdebstrap
+  "${pack_packages[@]}" mandoc mmdebstrap fakeroot uidmap e2fsprogs
   python3-venv grub-pc-bin grub-common xorriso mtools dosfstools syslinux syslinux-common
   memtest86+ mbr debian-archive-keyring tigervnc-viewer tigervnc-tools xvfb xdotool imagemagick
   acpica-tools dmidecode seabios ovmf grub-efi-amd64-bin qemu-utils

@@ -1,11 +1,14 @@
 """The Debian package: what is in it, and that a clean Debian runs it."""
 
+import configparser
 import gzip
 import json
 import os
 import re
 import shlex
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 
@@ -127,6 +130,46 @@ def test_bash_completes_commands_and_options(packed):
     assert "screenshot" in completed("porthole", "scr")
     assert "--memory" in completed("porthole", "run", "--mem")
     assert "software" in completed("porthole", "run", "--engine", "s")
+
+
+def test_the_unit_starts_and_stops_by_commands_that_there_are(packed, porthole):
+    """And lets the desktop have what it needs: its KVM, and memory that it may execute."""
+    unit = configparser.ConfigParser(strict=False, interpolation=None)
+    unit.optionxform = str
+    unit.read(os.path.join(packed[1], "usr/lib/systemd/system/porthole@.service"))
+    service = unit["Service"]
+    for line in (service["ExecStart"], service["ExecStop"]):
+        words = line.replace("%i", "desk").split()
+        assert words[0] == "/usr/bin/porthole"
+        usage = porthole.good(words[1], "--help")
+        for word in words[2:]:
+            assert not word.startswith("--") or word in usage, line
+    assert service["DeviceAllow"] == "/dev/kvm rw"
+    assert "MemoryDenyWriteExecute" not in service
+
+
+def test_the_service_manager_is_told_when_a_desktop_is_up(porthole, folder):
+    """And keeps no password, for its journal is read by others."""
+    home = os.path.join(folder, "home")
+    porthole.environment.update(PORTHOLE_HOME=home, NOTIFY_SOCKET=os.path.join(folder, "notify"))
+    porthole.good("create", "desk", "--guest", "echo", "--engine", "software")
+    with open(os.path.join(home, "desktops/desk/password")) as file:
+        password = file.read().strip()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(porthole.environment["NOTIFY_SOCKET"])
+        manager.settimeout(20)
+        process = subprocess.Popen(
+            [porthole.program, "start", "--foreground", "desk"], env=porthole.environment,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        try:
+            assert manager.recv(100) == b"READY=1"
+            porthole.good("stop", "desk", "--timeout", "0")
+            output = process.communicate(timeout=20)[0]
+        finally:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+    assert process.returncode == 0 and "connect a VNC viewer" in output
+    assert password not in output
 
 
 def test_the_same_command_gives_the_same_package(packed, program, folder):

@@ -27,6 +27,14 @@ struct ContentDigest {
     }.joined()
   }
 
+  /// The digest of a text.
+  static func of(_ text: String) -> String {
+    var digest = ContentDigest()
+    var text = text
+    text.withUTF8 { digest.update(UnsafeRawBufferPointer($0)) }
+    return digest.finish()
+  }
+
   /// The digest of the file at `path`.
   /// - Parameter progress: is told how many bytes are done, and of how many.
   static func ofFile(_ path: String, _ progress: (Int64, Int64) -> Void) throws -> String {

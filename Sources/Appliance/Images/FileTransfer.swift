@@ -1,4 +1,4 @@
-import CDigest
+import CStorage
 import Glibc
 import KVMEngine
 
@@ -7,9 +7,6 @@ import KVMEngine
 struct FileTransfer {
   private static let pieceBytes = 1 << 20
   private static let hole = 64 << 10
-  /// SEEK_DATA and SEEK_HOLE of lseek(2), which Swift does not see.
-  private static let seekData: Int32 = 3
-  private static let seekHole: Int32 = 4
 
   let source: Int32
   let sourceName: String
@@ -24,7 +21,7 @@ struct FileTransfer {
   func run(_ progress: (Int64) -> Void) throws -> String {
     var copy = target
     if let (descriptor, name) = target {
-      if cdigest_clone(descriptor, source) == 0 {
+      if cstorage_clone(source, descriptor, 0, 0) == 0 {
         copy = nil
       } else if ftruncate(descriptor, off_t(size)) != 0 {
         throw HostError("write \(name)", code: errno)
@@ -57,10 +54,10 @@ struct FileTransfer {
 
   /// The next run of data at or behind `offset`; empty and at the end where only a hole is left.
   private func dataRange(from offset: Int64) -> Range<Int64> {
-    let start = lseek(source, off_t(offset), Self.seekData)
+    let start = lseek(source, off_t(offset), cstorage_seek_data)
     // ENXIO: the rest is a hole. Others: nobody knows of holes here.
     if start < 0 { return errno == ENXIO ? size..<size : offset..<size }
-    let end = lseek(source, start, Self.seekHole)
+    let end = lseek(source, start, cstorage_seek_hole)
     let first = min(max(Int64(start), offset), size)
     return first..<max(first, min(end < 0 ? size : Int64(end), size))
   }

@@ -33,7 +33,7 @@ enum Folder {
 }
 
 /// A lock on a folder, which ends with this object or with its process.
-final class ImageFolderLock {
+final class ImageFolderLock: Sendable {
   private let descriptor: Descriptor
 
   /// Locks the folder at `path`; waits while another has it.

@@ -1,11 +1,16 @@
-/// What an image in the store may be called: as a desktop, for both are names of folders.
+/// What an image in the store may be called: much as a desktop, for both are names of folders.
 enum ImageName {
+  /// Whether `text` may be an image's name; one with a dash in front would look like an option.
+  static func isAllowed(_ text: String) -> Bool {
+    DesktopName.isAllowed(text) && !text.hasPrefix("-")
+  }
+
   /// `text`, if it may be an image's name.
   static func parse(_ text: String) throws(Complaint) -> String {
-    guard DesktopName.isAllowed(text) else {
+    guard isAllowed(text) else {
       throw Complaint(
         "an image's name is 1 to \(DesktopName.longest) letters, digits, dots, dashes and "
-          + "underscores, without a dot in front")
+          + "underscores, without a dot or a dash in front")
     }
     return text
   }

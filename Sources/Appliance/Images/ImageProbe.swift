@@ -2,47 +2,39 @@ import Glibc
 import KVMEngine
 import Storage
 
-/// What a file that is to become an image is.
-struct ImageProbe: Equatable {
+/// What a file that is to become an image is. While this is there, nobody else writes to the file.
+struct ImageProbe {
   /// Bytes of the file.
-  var fileSize: Int64
-  var format: ImageFormat
-  var kind: DriveKind
+  let fileSize: Int64
+  let format: ImageFormat
+  let kind: DriveKind
+  /// The file as an image, which has its lock.
+  private let image: any StoredImage
+
   /// Bytes of the medium.
-  var size: Int64
+  var size: Int64 { Int64(clamping: image.byteCount) }
 
   /// Looks at the file at `path`.
   /// - Parameters:
   ///   - format: what it is, where somebody knows; otherwise its first bytes say.
   ///   - kind: the same for its drive.
-  /// - Throws: a sentence where it is none, needs another file, or ends too early.
+  /// - Throws: a sentence where it is none, needs another file, ends too early, or is written to.
   init(_ path: String, descriptor: Int32, format: ImageFormat?, kind: DriveKind?) throws {
     fileSize = try Self.fileSize(path, descriptor)
     let start = try QCOW2Start(descriptor, path: path)
     self.format = format ?? (start == nil ? .raw : .qcow2)
-    switch self.format {
-    case .raw:
-      self.kind = try kind ?? MediaGuess.kind(of: path)
-      size = fileSize
-      // The same checks as when a desktop opens it: partitions or a volume beyond its end.
-      _ = try Medium(DriveDescription(kind: self.kind, path: path, readOnly: true))
-    case .qcow2:
-      self.kind = kind ?? .hardDisk
-      size = try Self.size(start, path: path)
-    }
-  }
-
-  private static func size(_ start: QCOW2Start?, path: String) throws(Complaint) -> Int64 {
-    guard let start else { throw Complaint("\(path) is no qcow2 image") }
-    guard start.backing == nil else {
+    guard self.format == .raw || start?.backing == nil else {
       throw Complaint(
         "\(path) is an overlay and needs the file below it; make one file of both with "
           + "porthole disk convert, and import that")
     }
-    guard let size = Int64(exactly: start.size), size > 0 else {
-      throw Complaint("\(path) says that its disk has \(start.size) bytes, which none can")
-    }
-    return size
+    let isDisk = self.format == .qcow2
+    self.kind = try kind ?? (isDisk ? .hardDisk : MediaGuess.kind(of: path))
+    image = try DiskImage.open(path: path, readOnly: true, format: self.format)
+    guard image.byteCount > 0 else { throw Complaint("\(path) is a disk of 0 bytes") }
+    // The same checks as when a desktop opens it: partitions or a volume beyond its end.
+    _ = try Medium(
+      DriveDescription(kind: self.kind, path: path, readOnly: true, format: self.format))
   }
 
   private static func fileSize(_ path: String, _ descriptor: Int32) throws -> Int64 {
@@ -64,10 +56,8 @@ struct ImageProbe: Equatable {
 /// overlay before any file that it names is opened, and to tell what an overlay lies upon.
 struct QCOW2Start: Equatable {
   private static let magic: [UInt8] = [0x51, 0x46, 0x49, 0xFB]
-  private static let headerBytes = 32
+  private static let headerBytes = 20
   private static let longestName = 1023
-  /// Bytes of the medium, as the file says.
-  let size: UInt64
   /// The file below it, as its name stands in the header.
   let backing: String?
 
@@ -78,7 +68,6 @@ struct QCOW2Start: Equatable {
     func number(_ range: Range<Int>) -> UInt64 {
       bytes[range].reduce(0) { $0 << 8 | UInt64($1) }
     }
-    size = number(24..<32)
     let offset = number(8..<16)
     let length = number(16..<20)
     guard offset != 0 else {

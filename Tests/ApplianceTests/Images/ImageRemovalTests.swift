@@ -12,7 +12,7 @@ import Testing
       let image = try importFile(store, "a", folder + "/a.img").image
       try importFile(store, "b", folder + "/b.img")
       let desktop = store.directories.desktops + "/desk"
-      try write(qcow2(size: 1000, backing: image.path), desktop + "/disk.qcow2")
+      try write(qcow2(backing: image.path), desktop + "/disk.qcow2")
       try body(store, desktop)
     }
   }

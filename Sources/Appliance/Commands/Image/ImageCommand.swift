@@ -10,7 +10,7 @@ struct ImageCommand: ParsableCommand {
       file of its own, above it. Beside each stands image.yaml, which says what its desktops get.
       """,
     subcommands: [
-      ImageImportCommand.self, ImageListCommand.self, ImageShowCommand.self,
+      ImageImportCommand.self, ImageBuildCommand.self, ImageListCommand.self, ImageShowCommand.self,
       ImageVerifyCommand.self, ImageDeleteCommand.self, ImagePruneCommand.self,
     ])
 }
