@@ -40,6 +40,9 @@ public final class UART16550: Device, PortDevice {
   struct Guarded {
     var registers = SavedState()
     var timer: (any DeviceTimer)?
+    /// What the interrupt wire and the timer were told last; nil after a reset. Most accesses change
+    /// neither, and each has a lock of its own.
+    var told: (isHigh: Bool, deadline: UInt64?)?
     /// A sender was refused and wants to know of room.
     var refused = false
   }
@@ -110,6 +113,7 @@ public final class UART16550: Device, PortDevice {
   public func reset() {
     let tell = state.withLock { state -> Bool in
       state.registers = SavedState()
+      state.told = nil
       settle(&state)
       return takeRefusal(&state)
     }
@@ -128,6 +132,7 @@ public final class UART16550: Device, PortDevice {
     else { throw RestoreError(device: name, problem: "a register has bits that it lacks") }
     self.state.withLock { guarded in
       guarded.registers = state
+      guarded.told = nil
       settle(&guarded)
     }
   }
@@ -146,12 +151,12 @@ public final class UART16550: Device, PortDevice {
   private func settle(_ state: inout Guarded) {
     state.registers.checkTimeout()
     let enabled = state.registers.modemControl & UARTBit.out2 != 0
-    irq.set(enabled && state.registers.cause != UARTCause.none)
-    if let deadline = state.registers.timeoutAt, state.registers.wantsTimeout {
-      state.timer?.arm(at: deadline)
-    } else {
-      state.timer?.cancel()
-    }
+    let isHigh = enabled && state.registers.cause != UARTCause.none
+    let deadline = state.registers.wantsTimeout ? state.registers.timeoutAt : nil
+    if let told = state.told, told.isHigh == isHigh, told.deadline == deadline { return }
+    state.told = (isHigh, deadline)
+    irq.set(isHigh)
+    if let deadline { state.timer?.arm(at: deadline) } else { state.timer?.cancel() }
   }
 
   private func takeRefusal(_ state: inout Guarded) -> Bool {
