@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""Feeds running desktops garbage: as a guest, as an image, as a viewer, as a control client.
+"""Feeds desktops garbage: as a guest, as an image, as a viewer, as a control client, as a configuration.
 
 A round fails when the desktop's process dies by a signal, does not answer its control socket, or does
 not end when asked. The round's seed is printed; --seed runs it again.
 """
 
 import argparse
+import json
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -244,8 +246,99 @@ def with_patience(client, data):
         pass
 
 
+METHODS = ["status", "screenshot", "frame", "text", "type", "key", "paste", "click", "pause", "resume",
+           "save", "reset", "powerdown", "subscribe", "nothing"]
+
+
+def control_request(rng, folder):
+    """A request: JSON more often than not, its fields of any type and value."""
+    def value(depth=0):
+        return rng.choice([
+            lambda: rng.choice([0, 1, -1, 2 ** 63, -2 ** 63, 1e308, -0.0, 0.01, 16, 17]),
+            lambda: rng.choice(["", "left", "none", "ctrl-alt-del", "a" * rng.randrange(500), "\0\ud800",
+                                "é漢😀", folder + "/saved", "/", folder, "../x"]),
+            lambda: rng.choice([None, True, False]),
+            lambda: [value(depth + 1) for _ in range(rng.randrange(6))] if depth < 4 else [],
+            lambda: {"x": value(depth + 1)} if depth < 4 else {}])()
+    request = {"v": 1 if rng.random() < 0.9 else value(), "id": rng.randrange(100),
+               "method": rng.choice(METHODS) if rng.random() < 0.95 else value()}
+    for field in rng.sample(["text", "chord", "path", "mark", "x", "y", "times", "button", "region",
+                             "scale", "stops"], rng.randrange(6)):
+        request[field] = rng.randrange(720) if field in "xy" and rng.random() < 0.7 else value()
+    if request.get("stops") is True:
+        request["stops"] = False
+    line = bytearray(json.dumps(request).encode())
+    if rng.random() < 0.2:
+        for _ in range(rng.randrange(1, 5)):
+            line[rng.randrange(len(line))] = rng.randrange(256)
+    return bytes(line) + rng.choice([b"\n", b"\n", b"\n", b"\r\n", b""])
+
+
+def fuzz_control(binary, folder, rng):
+    """Control clients whose requests are nearly right, in any number and order, some of which go away
+    before their answer."""
+    desktop = Desktop(binary, folder, "--guest", "echo")
+    for _ in range(12):
+        client = desktop.connect(desktop.control)
+        with_patience(client, b"".join(
+            control_request(rng, folder) for _ in range(rng.randrange(1, 30))))
+        client.settimeout(0.02)
+        try:
+            while rng.random() < 0.9 and client.recv(1 << 16):
+                pass
+        except OSError:
+            pass
+        client.close()
+    # A pause may be what it was asked last.
+    with desktop.connect(desktop.control) as client:
+        with_patience(client, b'{"v":1,"method":"resume"}\n')
+    desktop.judge(may_stop=False)
+
+
+def fuzz_configuration(binary, folder, rng):
+    """Files of desktops with a few bytes, lines or values changed: read, or refused with a sentence."""
+    environment = dict(os.environ, XDG_RUNTIME_DIR=folder, PORTHOLE_HOME=folder)
+
+    def command(*arguments):
+        return subprocess.run([binary, *arguments], env=environment, capture_output=True, timeout=20)
+    if command("create", "fuzz", "--size", "1M").returncode != 0:
+        raise Failure("the desktop could not be made")
+    path = os.path.join(folder, "desktops", "fuzz", "desktop.yaml")
+    with open(path, "rb") as file:
+        whole = re.sub(rb"(?m)^# ([a-z-]+: )", rb"\1", file.read())
+    pieces = [b"[", b"]", b"{", b"}", b"&a ", b"*a", b"!!int ", b"- ", b": ", b"\n", b"#", b"'", b'"', b"|\n ",
+              b">\n ", b"%YAML 9.9\n", b"---\n", b"...\n", b"? ", b"\t", b"\0", b"\xff", b"\xef\xbb\xbf",
+              b"x" * 70000, b"[" * 5000, b"a: 1\n" * 4000, "é\u2028😀".encode()]
+    for _ in range(40):
+        contents = bytearray(whole)
+        for _ in range(rng.randrange(1, 6)):
+            at = rng.randrange(len(contents) + 1)
+            kind = rng.randrange(4)
+            if kind == 0:
+                contents[at:at] = rng.choice(pieces)
+            elif kind == 1:
+                del contents[at:at + rng.randrange(60)]
+            elif kind == 2 and at < len(contents):
+                contents[at] = rng.randrange(256)
+            else:
+                lines = contents.split(b"\n")
+                rng.shuffle(lines)
+                contents = bytearray(b"\n".join(lines))
+        with open(path, "wb") as file:
+            file.write(contents)
+        for arguments in (("show", "fuzz"), ("edit", "fuzz", "--set", "cpus=2")):
+            result = command(*arguments)
+            words = result.stderr.decode(errors="replace")
+            if result.returncode not in (0, 1):
+                raise Failure(f"{arguments}: {result.returncode}: {words}: {bytes(contents[:3000])}")
+            if result.returncode == 1 and not words.startswith("Error: "):
+                raise Failure(f"{arguments}: no sentence: {words}")
+    if command("delete", "fuzz").returncode != 0:
+        raise Failure("the desktop could not be deleted")
+
+
 TARGETS = {"guest": fuzz_guest, "image": fuzz_image, "clients": fuzz_clients,
-           "viewers": fuzz_viewers}
+           "viewers": fuzz_viewers, "control": fuzz_control, "configuration": fuzz_configuration}
 
 
 def main():

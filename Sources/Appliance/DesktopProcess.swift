@@ -24,6 +24,13 @@ struct DesktopProcess {
   /// - Returns: the process's exit status.
   func run() throws -> Int32 {
     Signals.block()
+    if stored == nil, let name = command.name,
+      try DesktopStore(directories: .locate()).existing(name) != nil
+    {
+      throw Complaint(
+        "there is a desktop named \(name); run it with porthole start \(name), or choose another"
+          + " --name")
+    }
     let directory = try RuntimeDirectory.locate()
     let (name, listener) = try directory.claim(
       command.name, backlog: Int32(ControlProtocol.mostConnections))

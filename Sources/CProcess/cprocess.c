@@ -20,9 +20,16 @@ static short type_of(cprocess_lock_kind kind) {
   return kind == CPROCESS_WRITE ? F_WRLCK : kind == CPROCESS_READ ? F_RDLCK : F_UNLCK;
 }
 
-int cprocess_lock(int file, cprocess_lock_kind kind) {
-  struct flock lock = {.l_type = type_of(kind), .l_whence = SEEK_SET};
+static int lock_range(int file, off_t start, off_t length, cprocess_lock_kind kind) {
+  struct flock lock = {
+      .l_type = type_of(kind), .l_whence = SEEK_SET, .l_start = start, .l_len = length};
   return fcntl(file, F_OFD_SETLK, &lock) == 0 ? 0 : errno == EACCES ? EAGAIN : errno;
+}
+
+int cprocess_lock(int file, cprocess_lock_kind kind) { return lock_range(file, 0, 0, kind); }
+
+int cprocess_lock_byte(int file, off_t byte, cprocess_lock_kind kind) {
+  return lock_range(file, byte, 1, kind);
 }
 
 cprocess_lock_kind cprocess_lock_of_others(int file) {

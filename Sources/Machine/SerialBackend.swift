@@ -24,10 +24,14 @@ public final class SerialBackend: @unchecked Sendable {
   /// Hands bytes to the UART; answers how many it took.
   private let receive: @Sendable ([UInt8]) -> Int
   private var unread: [UInt8] = []
+  /// What the guest said while nobody was connected to the socket: the peer that comes gets it first.
+  private var unheard: [UInt8] = []
   /// Standard input is at its end: polled no more, so that the thread does not spin.
   private var inputEnded = false
 
   private static let bufferLimit = 1 << 20
+  /// The last bytes that are kept for a peer that comes later.
+  private static let unheardLimit = 64 << 10
   private static let retryMilliseconds: Int32 = 10
   /// How often a far end that does not read is given up on, where the machine stops.
   private static let patienceMilliseconds: Int32 = 100
@@ -142,7 +146,7 @@ public final class SerialBackend: @unchecked Sendable {
   /// that once the machine stops.
   private func deliver(_ bytes: [UInt8]) {
     let target = listener >= 0 ? peer : output
-    guard target >= 0 else { return }
+    guard target >= 0 else { return keep(bytes) }
     var done = 0
     while done < bytes.count {
       var ready = pollfd(fd: target, events: Int16(POLLOUT), revents: 0)
@@ -188,7 +192,20 @@ public final class SerialBackend: @unchecked Sendable {
 
   private func acceptPeer() {
     peer = accept(listener, nil, nil)
-    if peer >= 0 { _ = fcntl(peer, F_SETFD, FD_CLOEXEC) }
+    guard peer >= 0 else { return }
+    _ = fcntl(peer, F_SETFD, FD_CLOEXEC)
+    let bytes = unheard
+    unheard = []
+    if !bytes.isEmpty { deliver(bytes) }
+  }
+
+  /// Keeps what nobody hears, as far as it is recent.
+  private func keep(_ bytes: [UInt8]) {
+    guard listener >= 0 else { return }
+    unheard += bytes
+    if unheard.count > Self.unheardLimit {
+      unheard.removeFirst(unheard.count - Self.unheardLimit)
+    }
   }
 
   private func readInput(_ source: Int32) {

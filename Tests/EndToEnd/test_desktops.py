@@ -98,7 +98,18 @@ def test_a_desktop_lives_longer_than_the_command_that_starts_it(store, folder):
     assert entries(store)["desk"]["state"] == "stopped"
     assert os.path.getsize(inside(store, "desk", "screen.png")) > 100
     assert "stopped: switched off" in store.good("logs", "desk")
-    assert not os.listdir(os.path.join(folder, "porthole"))
+    assert os.listdir(os.path.join(folder, "porthole")) == ["ports"]
+
+
+def test_many_desktops_start_together(store):
+    store.good("create", "--count", "12", "d%d", "--guest", "echo", "--memory", "16M")
+    store.good("start", "d3")
+    result = store("start", *(f"d{index}" for index in range(1, 13)))
+    assert result.returncode == 1 and "d3 runs" in result.stderr
+    said = [ANNOUNCEMENT.search(line) for line in result.stdout.splitlines()]
+    assert {line["name"] for line in said} == {f"d{index}" for index in range(1, 13)} - {"d3"}
+    assert len({line["viewers"] for line in said}) == 11
+    assert "there is a desktop named d1" in store.refused("run", "--name", "d1", "--guest", "echo")
 
 
 def test_desktops_are_copied_renamed_and_changed(store, folder):

@@ -9,7 +9,7 @@ struct ConsoleCommand: ParsableCommand {
     abstract: "Connects this terminal with a running desktop's serial port.",
     discussion: """
       Ctrl-] ends it, and the guest notices nothing. One console at a time is served. What the guest \
-      said before nobody has kept.
+      said while there was none comes first, as far as it is recent.
       """)
 
   @Argument(help: "The desktop.")

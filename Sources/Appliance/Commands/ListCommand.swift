@@ -75,7 +75,8 @@ enum DesktopList {
     for name in try store.names() {
       let entry = try stored(store.folder(name), in: directory)
       if !onlyRunning || entry.status != nil { entries.append(entry) }
-      sockets.remove(name)
+      // One that is stopped may have its name borrowed by a desktop that was given none.
+      if entry.state != .stopped { sockets.remove(name) }
     }
     for name in sockets {
       if let status = status(at: directory.socketPath(name), name: name, in: directory) {

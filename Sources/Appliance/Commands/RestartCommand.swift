@@ -22,6 +22,6 @@ struct RestartCommand: ParsableCommand {
       let client = try ControlClient(name, in: try .locate())
       try RunningDesktop(client, folder: folder).end(within: timeout)
     }
-    try StartCommand.wait([try DesktopLauncher(folder, lock: try .take(folder))])
+    try StartCommand.launch([folder])
   }
 }

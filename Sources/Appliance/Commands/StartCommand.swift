@@ -37,7 +37,7 @@ struct StartCommand: ParsableCommand {
       return try Self.end(try desktop.run())
     }
     let folders = try names.map { try store.find($0) }
-    try Self.wait(try folders.map { try DesktopLauncher($0, lock: try .take($0)) })
+    try Self.launch(folders)
   }
 
   /// The process that ``DesktopLauncher`` started.
@@ -69,18 +69,32 @@ struct StartCommand: ParsableCommand {
     if status != 0 { throw ExitCode(status) }
   }
 
-  /// Waits until desktops run, and says how to reach each. All are waited for; then the first failure
-  /// is thrown.
-  static func wait(_ launchers: [DesktopLauncher]) throws {
-    var failure: (any Error)?
+  /// Starts desktops, all at once. One that can't be started keeps none of the others back.
+  static func launch(_ folders: [DesktopFolder]) throws {
+    var launchers: [DesktopLauncher] = []
+    var failures: [any Error] = []
+    for folder in folders {
+      do {
+        launchers.append(try DesktopLauncher(folder, lock: try .take(folder)))
+      } catch {
+        failures.append(error)
+      }
+    }
+    try wait(launchers, failures: failures)
+  }
+
+  /// Waits until desktops run, and says how to reach each. All are waited for; then the last failure
+  /// is thrown, and those before it are told.
+  static func wait(_ launchers: [DesktopLauncher], failures: [any Error] = []) throws {
+    var failures = failures
     for launcher in launchers {
       do {
         Console.output(try launcher.wait())
       } catch {
-        if let failure { Console.error("porthole: \(failure)") }
-        failure = error
+        failures.append(error)
       }
     }
-    if let failure { throw failure }
+    for failure in failures.dropLast() { Console.error("porthole: \(failure)") }
+    if let failure = failures.last { throw failure }
   }
 }

@@ -13,6 +13,7 @@ struct WaitCommand: ParsableCommand {
         porthole wait desk                       # until it runs
         porthole wait desk --text 'login:'       # until that stands on the text screen
         porthole wait desk --still 2             # until the picture has not changed for 2 seconds
+        porthole wait desk --ready               # as its golden image says: a text, or stillness
         porthole wait desk --stopped
       """)
 
@@ -33,14 +34,17 @@ struct WaitCommand: ParsableCommand {
   @Flag(name: .long, help: "Until its process has gone.")
   var stopped = false
 
+  @Flag(name: .long, help: "Until its system has started, by the sign that its image has for that.")
+  var ready = false
+
   @Option(name: .long, help: "Seconds to wait at most.")
   var timeout = 60.0
 
   private static let pause: useconds_t = 50_000
 
   func validate() throws {
-    guard [text != nil, still != nil, stopped].count(where: { $0 }) < 2 else {
-      throw ValidationError("--text, --still and --stopped exclude each other")
+    guard [text != nil, still != nil, stopped, ready].count(where: { $0 }) < 2 else {
+      throw ValidationError("--text, --still, --ready and --stopped exclude each other")
     }
     guard timeout > 0, timeout < 1e6, still.map({ $0 > 0 && $0 < 1e6 }) ?? true else {
       throw ValidationError("seconds are more than 0, and less than a million")
@@ -50,6 +54,7 @@ struct WaitCommand: ParsableCommand {
   func run() throws {
     let deadline = Monitor.monotonic() &+ UInt64(timeout * 1e9)
     var watch = Watch(name: name, text: text, still: still, stopped: stopped)
+    if ready { try watch.take(try sign()) }
     while try !watch.isFulfilled() {
       guard Monitor.monotonic() < deadline else {
         Console.error("porthole: desktop \(name): after \(timeout) s \(watch.lack)")
@@ -59,11 +64,22 @@ struct WaitCommand: ParsableCommand {
     }
   }
 
+  /// What the desktop's image has as the sign of a system that has started.
+  private func sign() throws -> ReadySign {
+    let configuration = try DesktopStore(directories: .locate()).find(name).configuration()
+    guard let image = configuration["image"], !image.contains("/"),
+      let sign = try ImageStore.locate().image(named: image).settings.ready
+    else {
+      throw Complaint("the image of \(name) has no sign for that; wait with --text or --still")
+    }
+    return sign
+  }
+
   /// What is waited for, and what was seen of it.
   private struct Watch {
     let name: String
-    let text: String?
-    let still: Double?
+    private(set) var text: String?
+    private(set) var still: Double?
     let stopped: Bool
     private var client: ControlClient?
     private var mark: String?
@@ -71,6 +87,13 @@ struct WaitCommand: ParsableCommand {
 
     init(name: String, text: String?, still: Double?, stopped: Bool) {
       (self.name, self.text, self.still, self.stopped) = (name, text, still, stopped)
+    }
+
+    mutating func take(_ sign: ReadySign) throws {
+      switch sign {
+      case .text(let text): self.text = text
+      case .still(let seconds): still = Double(seconds)
+      }
     }
 
     /// What is not so yet.

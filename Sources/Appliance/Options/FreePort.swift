@@ -1,5 +1,7 @@
+import CProcess
 import Glibc
 import KVMEngine
+import Synchronization
 
 /// Finds a TCP port for a desktop that was given none.
 enum FreePort {
@@ -8,8 +10,12 @@ enum FreePort {
 
   /// The first port of ``range`` on which nobody listens at `host`. The host's own trouble with its
   /// name or address is the VNC server's to tell: then it is simply the first.
-  static func first(host: String) throws(Complaint) -> UInt16 {
-    for port in range where !isTaken(host: host, port: port) { return port }
+  /// - Parameter claims: where desktops that start together tell each other which ports they take.
+  static func first(host: String, claims: PortClaims? = nil) throws(Complaint) -> UInt16 {
+    for port in range where claims?.take(port) ?? true {
+      if !isTaken(host: host, port: port) { return port }
+      claims?.giveBack(port)
+    }
     throw Complaint(
       "the ports \(range.lowerBound) to \(range.upperBound - 1) of \(host) are all in use; "
         + "choose another with --vnc")
@@ -37,5 +43,36 @@ enum FreePort {
     let listens =
       bind(descriptor, entry.ai_addr, entry.ai_addrlen) == 0 && listen(descriptor, 1) == 0
     return !listens && errno == EADDRINUSE
+  }
+}
+
+/// The ports that a user's desktops have taken or are about to: a lock on a byte of a file each, which
+/// goes with the process. Without it fifty desktops that start together would all find the same port
+/// free, and all but one of them begin again.
+struct PortClaims: Sendable {
+  private let descriptor: Int32
+  /// One descriptor a process, since locks are a descriptor's.
+  private static let opened = Mutex<[String: Int32]>([:])
+
+  /// The claims in a folder; nil where it can't be written to, which only costs time.
+  init?(_ directory: RuntimeDirectory) {
+    let path = directory.path + "/ports"
+    descriptor = Self.opened.withLock { opened in
+      if let descriptor = opened[path] { return descriptor }
+      let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+      if descriptor >= 0 { opened[path] = descriptor }
+      return descriptor
+    }
+    guard descriptor >= 0 else { return nil }
+  }
+
+  /// Claims a port until the process ends; false where another process has.
+  func take(_ port: UInt16) -> Bool {
+    cprocess_lock_byte(descriptor, off_t(port), CPROCESS_WRITE) != EAGAIN
+  }
+
+  /// Gives a port back.
+  func giveBack(_ port: UInt16) {
+    _ = cprocess_lock_byte(descriptor, off_t(port), CPROCESS_UNLOCKED)
   }
 }

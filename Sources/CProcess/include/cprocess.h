@@ -15,6 +15,8 @@ typedef enum cprocess_lock_kind {
 // Takes or gives back the open-file-description lock of a whole file (fcntl(2), F_OFD_SETLK); never
 // waits: EAGAIN where somebody else has it. The lock goes with the last descriptor.
 int cprocess_lock(int file, cprocess_lock_kind kind);
+// The same for one byte of the file, which need not be there.
+int cprocess_lock_byte(int file, off_t byte, cprocess_lock_kind kind);
 // The lock that others have on the file, as far as it excludes a writer.
 cprocess_lock_kind cprocess_lock_of_others(int file);
 
