@@ -213,7 +213,7 @@ def test_kill_at_any_point_leaves_a_whole_desktop_or_none(store):
         process.kill()
         return process.wait() == 0
     ends = {}
-    for turn in range(30):
+    for _ in range(20):
         for arguments in (("create", "x", "--size", "64M"), ("clone", "base", "y"), ("delete", "x"),
                           ("delete", "y")):
             done = killed(*arguments)

@@ -26,8 +26,8 @@ struct CreateCommand: ParsableCommand {
 
   @Option(
     name: .long, help: "A new disk's size, as 20G; with --image, what its disk grows to.",
-    transform: DiskSize.parse)
-  var size: Int?
+    transform: ImageSize.parse)
+  var size: UInt64?
 
   @Option(name: [.long, .customLong("iso")], help: "A CD image; may be given again.")
   var cdrom: [String] = []
@@ -102,9 +102,10 @@ struct CreateCommand: ParsableCommand {
   func run() throws {
     var recipe = try recipe()
     recipe.image = try image.map { try ImageChoice($0) }
-    for (_, paths) in sources where guest == nil {
-      for path in paths where access(path, R_OK) != 0 {
-        throw HostError("open \(path)", code: errno)
+    for (key, values) in sources where key != "guest" {
+      for value in values {
+        let path = try key == "kernel" || key == "initrd" ? value : DriveOption.parse(value).path
+        guard access(path, R_OK) == 0 else { throw HostError("open \(path)", code: errno) }
       }
     }
     let store = try DesktopStore.open()

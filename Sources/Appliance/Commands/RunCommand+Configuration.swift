@@ -87,7 +87,8 @@ extension RunCommand {
     switch vnc {
     case .none: return nil
     case .tcp(let host, let port):
-      address = .tcp(host: host, port: try port ?? FreePort.first(host: host, claims: PortClaims(.locate())))
+      address = .tcp(
+        host: host, port: try port ?? FreePort.first(host: host, claims: PortClaims(.locate())))
     case .unix(let path): address = .unix(path: path)
     }
     var configuration = VNCConfiguration(

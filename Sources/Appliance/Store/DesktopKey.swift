@@ -102,13 +102,14 @@ extension DesktopKey {
   private static let media = [
     DesktopKey(
       name: "disks", kind: .list, path: .whole, option: "disk",
-      comment: "Hard disks. Paths count from this file's folder on.", example: "disk.raw"),
+      comment: "Hard disks. Paths count from this file's folder on.",
+      example: "disk.raw,format=raw,cache=writeback", check: { _ = try DriveOption.parse($0) }),
     DesktopKey(
       name: "cdroms", kind: .list, path: .whole, option: "cdrom", comment: "CDs.",
-      example: "/srv/setup.iso"),
+      example: "/srv/setup.iso", check: { _ = try DriveOption.parse($0) }),
     DesktopKey(
       name: "floppies", kind: .list, path: .whole, option: "floppy", comment: "Floppy disks.",
-      example: "/srv/dos.img"),
+      example: "/srv/dos.img", check: { _ = try DriveOption.parse($0) }),
     DesktopKey(
       name: "boot", comment: "The order of boot drives; menu in front asks.",
       example: "cdrom,disk,floppy", check: { _ = try BootOrder.parse($0) }),

@@ -7,7 +7,7 @@ struct DesktopRecipe: Sendable {
   /// What was asked for; where files are missing from it, ``fill(_:)`` makes them.
   var configuration = DesktopConfiguration()
   /// Bytes of a new disk, or that an image's disk is to have.
-  var size: Int?
+  var size: UInt64?
   /// The golden image that it begins with.
   var image: ImageChoice?
 
@@ -41,19 +41,21 @@ struct DesktopRecipe: Sendable {
 
 /// A new, empty disk: a file of nothing but a hole.
 enum BlankDisk {
-  static let name = "disk.raw"
+  private static let name = "disk.raw"
+  /// With its format: what a guest writes to it must never be taken for another format's header.
+  private static let option = name + ",format=raw"
 
-  /// - Returns: the file's name in the folder.
-  static func make(in folder: DesktopFolder, size: Int) throws(HostError) -> String {
+  /// - Returns: what the configuration calls it.
+  static func make(in folder: DesktopFolder, size: UInt64) throws(HostError) -> String {
     let path = folder.path + "/" + name
     let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { throw HostError("make the disk \(path)", code: errno) }
     defer { close(descriptor) }
-    guard ftruncate(descriptor, size) == 0, fsync(descriptor) == 0 else {
+    guard ftruncate(descriptor, off_t(clamping: size)) == 0, fsync(descriptor) == 0 else {
       throw HostError(
         "make the disk \(path)", code: errno,
         advice: errno == EFBIG ? "the file system has no files of that size" : "")
     }
-    return name
+    return option
   }
 }

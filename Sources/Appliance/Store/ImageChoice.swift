@@ -42,7 +42,7 @@ struct ImageChoice: Sendable {
   /// Makes the desktop's own medium, or names the CD, and sets what the image wants and nobody else
   /// said.
   func fill(
-    _ folder: DesktopFolder, _ configuration: inout DesktopConfiguration, size: Int?
+    _ folder: DesktopFolder, _ configuration: inout DesktopConfiguration, size: UInt64?
   ) throws {
     try configuration.set("image", [name])
     switch kind {
@@ -58,8 +58,8 @@ struct ImageChoice: Sendable {
       // A file's format is told by its owner, never by its contents, which a guest may have written.
       try DiskImage.createOverlay(
         at: folder.path + "/" + Self.overlay, backing: path, backingFormat: format,
-        size: size.map { UInt64($0) })
-      try configuration.addFirst("disks", Self.overlay)
+        size: size)
+      try configuration.addFirst("disks", Self.overlay + ",format=qcow2")
     }
     let wishes = [
       ("memory", settings.memory.map(MemorySize.describe)), ("cpus", settings.cpus.map { "\($0)" }),

@@ -116,11 +116,3 @@ private let folder = DesktopFolder(name: "desk", path: "/store/desk")
     #expect(throws: Complaint.self) { try NumberedName(pattern) }
   }
 }
-
-@Test func sizesOfDisksAreBounded() throws {
-  #expect(try DiskSize.parse("20G") == 20 << 30)
-  #expect(try DiskSize.parse("1T") == 1 << 40)
-  for text in ["", "G", "-1G", "0", "1.5G", "9999999T", "8589934592G"] {
-    #expect(throws: Complaint.self) { try DiskSize.parse(text) }
-  }
-}
