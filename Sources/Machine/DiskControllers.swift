@@ -12,10 +12,12 @@ final class DiskControllers: Sendable {
   let dma: I8237Pair
   private let workers: [DiskWorker]
 
-  /// - Parameter drives: in the order in which the user gave them.
+  /// - Parameters:
+  ///   - drives: in the order in which the user gave them.
+  ///   - room: where their writes wait when the host is full.
   init(
     _ drives: [Drive], space: AddressSpace, clock: any Clock, interrupts: ISAInterrupts,
-    log: @escaping @Sendable (String) -> Void
+    room: HostRoom, log: @escaping @Sendable (String) -> Void
   ) {
     let cables = Self.cables(drives, log)
     let workers = ["disk0", "disk1", "floppy0"].map { DiskWorker(name: $0) }
@@ -24,11 +26,12 @@ final class DiskControllers: Sendable {
     channels = (0...1).map { index in
       IDEChannel(
         name: "ide\(index)", first: cables[index * 2], second: cables[index * 2 + 1],
-        irq: interrupts.line(irqs[index]), space: space, worker: workers[index], log: log)
+        irq: interrupts.line(irqs[index]), space: space, worker: workers[index], room: room,
+        log: log)
     }
     floppy = FloppyController(
       drives: Array(drives.filter { $0.kind == .floppy }.prefix(2)), clock: clock,
-      irq: interrupts.line(MemoryMap.floppyIRQ), dma: dma, worker: workers[2], log: log)
+      irq: interrupts.line(MemoryMap.floppyIRQ), dma: dma, worker: workers[2], room: room, log: log)
     self.workers = workers
   }
 

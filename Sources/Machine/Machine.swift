@@ -25,6 +25,10 @@ public final class Machine: @unchecked Sendable {
     didSet { paused.store(frozenAt != nil, ordering: .relaxed) }
   }
   private let paused = Atomic(false)
+  /// Why the machine stands still: somebody asked for it, or the host has no room for what the guest
+  /// writes. The machine's thread's.
+  var isHeldByUser = false
+  var isHeldForRoom = false
   let observers = Mutex<(@Sendable (MachineEvent) -> Void)?>(nil)
   /// Whether the guest and its clock stand still.
   public var isPaused: Bool { paused.load(ordering: .relaxed) }
@@ -64,6 +68,7 @@ public final class Machine: @unchecked Sendable {
     }
     parts.control.attach(processors)
     devices = parts.devices + parts.apicBus.localAPICs
+    parts.room.observe { [weak self] in self?.roomChanged($0) }
   }
 
   /// Powers on: starts the threads and lets the vCPUs run from the reset vector, or from where the
@@ -90,7 +95,10 @@ public final class Machine: @unchecked Sendable {
   }
 
   /// Asks the machine to stop; returns at once. The first reason given is the one that counts.
-  public func requestStop(_ reason: StopReason) { parts.control.requestStop(reason) }
+  public func requestStop(_ reason: StopReason) {
+    parts.room.end()
+    parts.control.requestStop(reason)
+  }
 
   /// Asks for a reset, as the button on the case does.
   public func reset() { parts.control.requestReset(.machine) }
@@ -148,6 +156,8 @@ public final class Machine: @unchecked Sendable {
     parts.control.gate.close()
     parts.control.kickAll()
     parts.control.gate.waitUntilAllStand()
+    // What waits for room is given up with the guest that wrote it.
+    parts.room.giveUp()
     let resumes = Self.resumingShutdowns.contains(parts.rtc.readCMOS(Self.shutdownIndex))
     if kind == .machine || !resumes {
       parts.memory.setGate(open: true)
@@ -172,6 +182,7 @@ public final class Machine: @unchecked Sendable {
   }
 
   private func endThreads() {
+    parts.room.end()
     parts.control.gate.stop()
     parts.control.kickAll()
     parts.input.stop()

@@ -55,8 +55,9 @@ struct MachineBuilder {
     devices.append(keyboard)
     let (video, videoMemory) = try addVideo(space)
     devices.append(video)
+    let room = HostRoom()
     let storage = DiskControllers(
-      drives, space: space, clock: clock, interrupts: interrupts, log: log)
+      drives, space: space, clock: clock, interrupts: interrupts, room: room, log: log)
     try storage.register(on: ports)
     devices += storage.devices
     let tablet = USBTablet()
@@ -66,7 +67,7 @@ struct MachineBuilder {
       stock: stock, storage: storage, tablet: tablet,
       message: messageSender(hypervisor, messages), control: control)
     devices += try addControlPorts(memory: memory, control: control, pci: chipset.pci)
-    let disk = DiskBIOS(drives: drives, memory: space, log: log)
+    let disk = DiskBIOS(drives: drives, memory: space, room: room, log: log)
     devices.append(disk)
     devices += chipset.devices
     if stock != nil { devices += try addStockFirmware(space, rtc: rtc, drives: drives) }
@@ -94,7 +95,7 @@ struct MachineBuilder {
       video: video,
       videoMemory: videoMemory, serial: serial.backend,
       keyboard: keyboard, input: InputHub(keyboard, tablet: tablet, layout: configuration.keyboard),
-      storage: storage,
+      storage: storage, room: room,
       disk: disk, chipset: chipset,
       firmware: firmware, variables: flash?.variables, model: configuration.cpu)
   }

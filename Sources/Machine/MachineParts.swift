@@ -31,6 +31,8 @@ struct MachineParts: Sendable {
   let keyboard: I8042
   let input: InputHub
   let storage: DiskControllers
+  /// Where writes wait that the host has no room for.
+  let room: HostRoom
   let disk: DiskBIOS
   let chipset: Chipset
   let firmware: Firmware

@@ -11,8 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from desktop import until
+
 PORTHOLE = os.environ["PORTHOLE"]
-HISTORIES = 1000 if os.environ.get("PORTHOLE_FULL") else 40
+HISTORIES = 1000 if os.environ.get("PORTHOLE_FULL") else 24
 SECTOR = 512
 
 
@@ -345,3 +347,53 @@ def small_file_system(folder, mebibytes):
         yield folder
     finally:
         run("umount", "-l", folder)
+
+
+# ---- A host without room ----
+
+# Boot sectors that fill 32 KiB with 5Ah and write them 64 times, one behind the other, by INT 13h
+# function 43h or by ATA's WRITE SECTORS. On the serial port they say S, a dot a write or E where one
+# fails, and D in the end.
+WRITERS = {
+    "int13": bytes.fromhex(
+        "fa31c08ed88ec08ed0bc007cfbfcbf0080b05ab90080f3aabafb03b003eebaf803b053eebd4000b8"
+        "0043b280be4b7ccd137204b02eeb02b045baf803ee8306537c404d75e2b044eef4ebfd1000400000"
+        "8000000000000000000000"),
+    "ide": bytes.fromhex(
+        "fa31c08ed88ec08ed0bc007cfbfcbf0080b05ab90080f3aabafb03b003eebaf803b053eebd4000ba"
+        "f601b0e0eebaf201b040ee42a08f7cee42a0907cee4230c0eebaf701b030eebb4000e83100a82175"
+        "19baf001be0080b90001f36f4b75ebe81c00a8217504b02eeb02b045baf803ee83068f7c404d75af"
+        "b044eef4ebfdbaf701eca88075fbc310004000008000000000000000000000"),
+}
+
+
+@pytest.mark.without_kvm
+@pytest.mark.parametrize("way, format", [("int13", "raw"), ("ide", "qcow2")])
+def test_a_desktop_waits_for_room_and_goes_on(tmp_path, desktops, way, format):
+    boot = tmp_path / "boot.img"
+    boot.write_bytes(WRITERS[way].ljust(510, b"\0") + b"\x55\xaa" + bytes(1474560 - 512))
+    serial = tmp_path / "serial"
+    with small_file_system(tmp_path / "small", 1) as small:
+        image = small / f"disk.{format}"
+        disk("create", image, "8M", "--format", format)
+        desktop = desktops("--floppy", boot, "--disk", image, "--boot", "floppy", "--engine",
+                           "software", "--serial", f"file:{serial}")
+        until(lambda: state(desktop) == "no-room", 20, "the desktop waits for room")
+        time.sleep(1.2)
+        said = serial.read_text()
+        assert state(desktop) == "no-room" and set(said) <= set("S."), said
+        run("mount", "-o", "remount,size=16m", small)
+        until(lambda: "D" in serial.read_text(), 20, "the guest is done")
+        assert serial.read_text() == "S" + "." * 64 + "D"
+        assert state(desktop) == "running"
+        desktop.run("stop")
+        desktop.ended()
+        copy = tmp_path / "copy.raw"
+        disk("convert", "--no-flush", image, copy)
+        assert copy.read_bytes() == (b"\x5a" * (2 << 20)).ljust(8 << 20, b"\0")
+        run("qemu-img", "check", image) if format == "qcow2" else None
+
+
+def state(desktop):
+    listed = json.loads(desktop.command.good("list", "--json"))
+    return next(entry["state"] for entry in listed if entry["name"] == desktop.name)

@@ -33,6 +33,8 @@ struct DesktopEntry: Encodable, Equatable, Sendable {
   /// What a desktop can be doing.
   enum State: String, Encodable, Sendable {
     case stopped, running, paused
+    /// It waits for room on the host.
+    case noRoom = "no-room"
     /// Its process is there, its socket is not yet.
     case starting
     /// A command is at work on it.
@@ -49,7 +51,8 @@ struct DesktopEntry: Encodable, Equatable, Sendable {
   /// The line for people.
   var line: String {
     guard let status else { return "\(name)\t\(state.rawValue)" }
-    return ListCommand.line(status) + (state == .paused ? "\tpaused" : "")
+    return ListCommand.line(status)
+      + (state == .paused || state == .noRoom ? "\t\(state.rawValue)" : "")
   }
 
   private enum CodingKeys: CodingKey { case name, state, stored }

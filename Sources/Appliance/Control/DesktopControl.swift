@@ -45,7 +45,7 @@ struct DesktopStatus: Codable, Equatable, Sendable {
   /// Guest memory in bytes.
   var memory: Int
   var processors: Int
-  /// `running` or `paused`.
+  /// `running`, `paused`, or `no-room` while the host has no room for what the guest writes.
   var state: String?
   /// Seconds since the machine was started.
   var uptime: Double?
@@ -71,7 +71,7 @@ struct LiveDesktop: DesktopControl {
 
   var status: DesktopStatus {
     var status = identity
-    status.state = machine.isPaused ? "paused" : "running"
+    status.state = machine.shortage != nil ? "no-room" : machine.isPaused ? "paused" : "running"
     status.uptime = Double((Monitor.monotonic() &- started) / 1_000_000) / 1000
     status.viewers = machine.vncServer?.viewerCount ?? 0
     status.engine = machine.configuration.engine.rawValue

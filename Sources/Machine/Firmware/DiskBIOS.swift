@@ -29,16 +29,23 @@ public final class DiskBIOS: Device, FirmwareService {
   let bootedCD = Mutex<BootedCD?>(nil)
   private let log: @Sendable (String) -> Void
   private let failureLogged = Mutex(false)
+  private let room: HostRoom?
+  /// A call found the host full, and is to be made again.
+  private let foundNoRoom = Mutex(false)
 
   /// - Parameters:
   ///   - drives: in the order of their numbers within each kind.
   ///   - memory: the guest's, for boot code and the BIOS data area.
+  ///   - room: told where a write fails for want of room, which is then made again until there is
+  ///     some; without one it fails.
   ///   - log: gets one sentence when the host first fails to read or write an image.
   public init(
-    drives: [Drive], memory: AddressSpace, log: @escaping @Sendable (String) -> Void = { _ in }
+    drives: [Drive], memory: AddressSpace, room: HostRoom? = nil,
+    log: @escaping @Sendable (String) -> Void = { _ in }
   ) {
     self.drives = drives
     self.memory = memory
+    self.room = room
     self.log = log
   }
 
@@ -91,7 +98,24 @@ public final class DiskBIOS: Device, FirmwareService {
     }
   }
 
+  /// Where a write finds the host full, the caller waits as for a slow disk: interrupts are let in,
+  /// and after each the same call is made again.
   public func serve(_ call: inout FirmwareCall) -> FirmwareOutcome {
+    let asked = call
+    answer(&call)
+    let isFull = foundNoRoom.withLock { found in
+      defer { found = false }
+      return found
+    }
+    if isFull {
+      call = asked
+      return .wait
+    }
+    if room?.shortage != nil, asked.ah == 0x03 || asked.ah == 0x43 { room?.found() }
+    return .done
+  }
+
+  private func answer(_ call: inout FirmwareCall) {
     switch call.ah {
     case 0x01: readStatus(&call)
     case 0x08: readParameters(&call)
@@ -104,7 +128,6 @@ public final class DiskBIOS: Device, FirmwareService {
       }
       serve(unit, &call)
     }
-    return .done
   }
 
   private func serve(_ unit: DiskUnit, _ call: inout FirmwareCall) {
@@ -135,8 +158,15 @@ public final class DiskBIOS: Device, FirmwareService {
     number < DiskUnit.firstHardDisk ? BIOSData.disketteStatus : BIOSData.hardDiskStatus
   }
 
-  /// Says once that the host fails.
-  func report(_ error: ImageError) {
+  /// Whether the call that is being served found the host full.
+  var isToBeMadeAgain: Bool { foundNoRoom.withLock { $0 } }
+
+  /// Says once that the host fails; a write that it has no room for is made again.
+  func report(_ error: ImageError, writing: Bool = false) {
+    if writing, error.problem == .noSpace, let room, !room.hasEnded {
+      foundNoRoom.withLock { $0 = true }
+      return room.lacks(error)
+    }
     guard error.problem == .inputOutput || error.problem == .noSpace else { return }
     let first = failureLogged.withLock { logged in
       defer { logged = true }

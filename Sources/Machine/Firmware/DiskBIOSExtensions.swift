@@ -93,7 +93,10 @@ extension DiskBIOS {
     let moved = move(
       operation, image, sector: packet.block * unit.sectorsPerBlock, count: packet.count * each,
       address: packet.buffer, memory: call.memory)
-    if moved.status != .success { packet.setCount(moved.done / each, call.memory) }
+    // A call that is made again has to find its packet as it was.
+    if moved.status != .success && !isToBeMadeAgain {
+      packet.setCount(moved.done / each, call.memory)
+    }
     finish(moved.status, &call)
   }
 

@@ -40,7 +40,7 @@ extension DiskBIOS {
       return nil
     }
     if let failure {
-      report(failure)
+      report(failure, writing: operation == .write)
       return (done, operation == .write ? .writeFault : .controllerFailed)
     }
     return (done, reachable == count ? .success : .sectorNotFound)
@@ -170,7 +170,7 @@ extension DiskBIOS {
         break
       }
       do throws(ImageError) { try sector.write(to: image, at: block) } catch {
-        report(error)
+        report(error, writing: true)
         status = .writeFault
       }
     }

@@ -8,6 +8,7 @@ extension Machine {
   /// Stops the guest and its clock until ``resume()``. Returns when every processor stands.
   public func pause() throws {
     try onOwnThread { machine in
+      machine.isHeldByUser = true
       guard machine.frozenAt == nil else { return }
       try machine.holdStill()
       machine.tell(.paused)
@@ -17,7 +18,11 @@ extension Machine {
   /// Lets a paused guest go on; its clock and its time-stamp counter have stood still.
   public func resume() throws {
     try onOwnThread { machine in
+      machine.isHeldByUser = false
       guard machine.frozenAt != nil else { return }
+      // It goes on as soon as there is room.
+      if machine.isHeldForRoom { return machine.parts.room.retry() }
+
       machine.letGo()
       machine.tell(.resumed)
     }
@@ -30,6 +35,9 @@ extension Machine {
   public func save(to path: String, holds: Bool = false) throws {
     let writer = Handed(try SnapshotWriter(path: path))
     try onOwnThread { machine in
+      if let shortage = machine.parts.room.shortage {
+        throw SnapshotError("the desktop waits for room on the host: \(shortage)")
+      }
       let wasRunning = machine.frozenAt == nil
       try machine.holdStill()
       do {
@@ -37,7 +45,10 @@ extension Machine {
         defer { machine.parts.input.letIn() }
         try machine.writeState(to: writer.value)
         try machine.parts.disk.flush()
-        if holds { try writer.value.finish() }
+        if holds {
+          try writer.value.finish()
+          machine.isHeldByUser = true
+        }
       } catch {
         if wasRunning { machine.letGo() }
         throw error
@@ -68,7 +79,7 @@ extension Machine {
   // MARK: Standing still
 
   /// Stops processors and time. On the machine's thread.
-  private func holdStill() throws {
+  func holdStill() throws {
     guard frozenAt == nil else { return }
     repeat {
       parts.control.gate.close()

@@ -28,6 +28,7 @@ public final class FloppyController: Device {
   private let irq: InterruptLine
   private let dma: I8237Pair
   private let worker: DiskWorker
+  private let room: HostRoom?
   private let log: @Sendable (String) -> Void
   private let reported = Mutex<Set<ImageError.Problem>>([])
 
@@ -35,16 +36,18 @@ public final class FloppyController: Device {
 
   /// - Parameters:
   ///   - drives: A: and B:, in their order.
+  ///   - room: where writes wait that the host has no room for; without one they fail.
   ///   - log: gets a sentence when the host first fails to read or write an image.
   public init(
     drives: [Drive], clock: any Clock, irq: InterruptLine, dma: I8237Pair, worker: DiskWorker,
-    log: @escaping @Sendable (String) -> Void = { _ in }
+    room: HostRoom? = nil, log: @escaping @Sendable (String) -> Void = { _ in }
   ) {
     state = Mutex(Guarded(core: FloppyCore(drives)))
     self.clock = clock
     self.irq = irq
     self.dma = dma
     self.worker = worker
+    self.room = room
     self.log = log
     let timer = clock.makeTimer(name) { [weak self] in self?.timerFired() }
     state.withLock { $0.timer = timer }
@@ -171,7 +174,7 @@ public final class FloppyController: Device {
 
   /// On the worker's thread.
   private func work() {
-    while var work = state.withLock({ $0.core.takeWork(dma) }) {
+    while var work = state.withLock({ $0.core.takeWork(dma, room) }) {
       work.perform()
       if let error = work.error { report(error) }
       let done = work

@@ -60,7 +60,7 @@ extension FloppyCore {
 
   // MARK: The worker
 
-  mutating func takeWork(_ dma: I8237Pair) -> FloppyWork? {
+  mutating func takeWork(_ dma: I8237Pair, _ room: HostRoom?) -> FloppyWork? {
     guard hasWork, !isWorking else { return nil }
     hasWork = false
     guard var transfer = FloppyTransfer(state.command) else {
@@ -76,7 +76,7 @@ extension FloppyCore {
     if transfer.deletedOnly { blocks = transfer.skips ? [] : Array(blocks.prefix(1)) }
     return FloppyWork(
       transfer: transfer, image: medium?.image, blocks: blocks,
-      dma: state.withoutDMA ? nil : dma, geometry: geometry, data: state.data)
+      dma: state.withoutDMA ? nil : dma, room: room, geometry: geometry, data: state.data)
   }
 
   mutating func finish(_ work: FloppyWork) {

@@ -93,6 +93,8 @@ struct FloppyWork {
   let blocks: [UInt64]
   /// Nil where the host moves the data itself.
   let dma: I8237Pair?
+  /// Where a write waits that the host has no room for; nil where it fails at once.
+  let room: HostRoom?
   let geometry: CHSGeometry
   var data: [UInt8]
   /// Sectors that were dealt with.
@@ -179,7 +181,15 @@ struct FloppyWork {
 
   private mutating func put(_ image: any BlockImage, _ block: UInt64, _ bytes: [UInt8]) -> Bool {
     let whole = bytes + [UInt8](repeating: 0, count: Sector.bytes - bytes.count)
-    do throws(ImageError) { try image.write(sector: block, bytes: whole) } catch {
+    do throws(ImageError) {
+      guard let room else {
+        try image.write(sector: block, bytes: whole)
+        return true
+      }
+      try room.persist(isCancelled: { false }) { () throws(ImageError) in
+        try image.write(sector: block, bytes: whole)
+      }
+    } catch {
       self.error = error
       return false
     }

@@ -29,6 +29,7 @@ public final class IDEChannel: Device {
   private let buffer: IDEBuffer
   private let space: AddressSpace
   private let worker: DiskWorker
+  private let room: HostRoom?
   private let log: @Sendable (String) -> Void
   private let reported = Mutex<Set<ImageError.Problem>>([])
 
@@ -38,12 +39,15 @@ public final class IDEChannel: Device {
   ///   - name: unique in the machine: `ide0`.
   ///   - first: the master, a hard disk or a CD drive; nil for none.
   ///   - space: guest memory, for the bus master.
+  ///   - room: where writes wait that the host has no room for; without one they fail.
   ///   - log: gets a sentence when the host first fails to read or write an image.
   public init(
     name: String, first: Drive?, second: Drive?, irq: InterruptLine, space: AddressSpace,
-    worker: DiskWorker, log: @escaping @Sendable (String) -> Void = { _ in }
+    worker: DiskWorker, room: HostRoom? = nil,
+    log: @escaping @Sendable (String) -> Void = { _ in }
   ) {
     self.name = name
+    self.room = room
     self.irq = irq
     self.space = space
     self.worker = worker
@@ -128,7 +132,7 @@ public final class IDEChannel: Device {
 
   /// On the worker's thread: does what the core wants until it wants nothing.
   private func work() {
-    while var work = state.withLock({ $0.core.takeWork() }) {
+    while var work = state.withLock({ $0.core.takeWork(room) }) {
       work.perform(buffer, space) { state.withLock { $0.core.isCancelled } }
       if let error = work.error { report(error) }
       let done = work

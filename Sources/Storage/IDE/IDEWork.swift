@@ -6,6 +6,8 @@ struct IDEWork {
   let image: (any BlockImage)?
   /// Written data has to reach the host's storage before the command ends.
   let flushes: Bool
+  /// Where a write waits that the host has no room for; nil where it fails at once.
+  let room: HostRoom?
   var transfer: IDETransfer
   var position: Int
   var filled: Int
@@ -17,8 +19,8 @@ struct IDEWork {
   mutating func perform(_ buffer: IDEBuffer, _ space: AddressSpace, isCancelled: () -> Bool) {
     switch job {
     case .fill: fill(buffer)
-    case .store: store(buffer)
-    case .flush: attempt(writing: true) { image throws(ImageError) in try image.flush() }
+    case .store: store(buffer, isCancelled)
+    case .flush: flush(isCancelled)
     case .verify:
       while transfer.remaining > 0, transfer.failure == nil, !isCancelled() { fill(buffer) }
     case .dma where transfer.direction == .toHost: toMemory(buffer, space, isCancelled)
@@ -57,7 +59,7 @@ struct IDEWork {
       }
       filled = position
       guard position >= min(wanted, IDEBuffer.bytes), transfer.usesImage else { return }
-      store(buffer)
+      store(buffer, isCancelled)
       guard transfer.failure == nil, transfer.remaining > 0 else { return }
     }
   }
@@ -70,7 +72,7 @@ struct IDEWork {
     let count = pieceCount
     position = 0
     let start = transfer.sector
-    let done = each(count, writing: false) { image, first, sectors throws(ImageError) in
+    let done = each(count, writing: false, { true }) { image, first, sectors throws(ImageError) in
       let at = first * Sector.bytes
       try image.read(
         sector: start + UInt64(first), count: sectors,
@@ -81,10 +83,10 @@ struct IDEWork {
   }
 
   /// Writes the whole sectors that the buffer holds.
-  private mutating func store(_ buffer: IDEBuffer) {
+  private mutating func store(_ buffer: IDEBuffer, _ isCancelled: () -> Bool) {
     let count = min(position / Sector.bytes, transfer.remaining)
     let start = transfer.sector
-    let done = each(count, writing: true) { image, first, sectors throws(ImageError) in
+    let done = each(count, writing: true, isCancelled) { image, first, sectors throws(ImageError) in
       let at = first * Sector.bytes
       try image.write(
         sector: start + UInt64(first), count: sectors,
@@ -93,8 +95,25 @@ struct IDEWork {
     advance(done)
     (position, filled) = (0, 0)
     if flushes, transfer.failure == nil, transfer.remaining == 0 {
-      attempt(writing: true) { image throws(ImageError) in try image.flush() }
+      flush(isCancelled)
     }
+  }
+
+  private mutating func flush(_ isCancelled: () -> Bool) {
+    guard let image else { return }
+    do throws(ImageError) {
+      try persist(isCancelled) { () throws(ImageError) in try image.flush() }
+    } catch {
+      self.error = error
+      transfer.failure = IDEFailure(error, writing: true)
+    }
+  }
+
+  private func persist(
+    _ isCancelled: () -> Bool, _ body: () throws(ImageError) -> Void
+  ) throws(ImageError) {
+    guard let room else { return try body() }
+    try room.persist(isCancelled: isCancelled, body)
   }
 
   private var pieceCount: Int {
@@ -111,7 +130,7 @@ struct IDEWork {
   /// Moves `count` sectors at once, or where that fails one by one to find the bad one.
   /// - Returns: how many were moved.
   private mutating func each(
-    _ count: Int, writing: Bool,
+    _ count: Int, writing: Bool, _ isCancelled: () -> Bool,
     _ move: (_ image: any BlockImage, _ first: Int, _ sectors: Int) throws(ImageError) -> Void
   ) -> Int {
     guard count > 0 else { return 0 }
@@ -121,7 +140,7 @@ struct IDEWork {
       return 0
     }
     do throws(ImageError) {
-      try move(image, 0, count)
+      try persist(isCancelled) { () throws(ImageError) in try move(image, 0, count) }
       return count
     } catch { failed = error }
     var done = 0
@@ -137,27 +156,17 @@ struct IDEWork {
     transfer.failure = failed.map { IDEFailure($0, writing: writing) } ?? .unreadable
     return done
   }
-
-  private mutating func attempt(
-    writing: Bool, _ body: (any BlockImage) throws(ImageError) -> Void
-  ) {
-    guard let image else { return }
-    do throws(ImageError) { try body(image) } catch {
-      self.error = error
-      transfer.failure = IDEFailure(error, writing: writing)
-    }
-  }
 }
 
 extension IDECore {
   /// What the worker has to do now, nil where nothing waits.
-  mutating func takeWork() -> IDEWork? {
+  mutating func takeWork(_ room: HostRoom?) -> IDEWork? {
     guard let job, !isWorking else { return nil }
     isWorking = true
     isCancelled = false
     let device = state.transfer.device
     return IDEWork(
-      job: job, image: slots[device].image, flushes: !state.devices[device].writeCache,
+      job: job, image: slots[device].image, flushes: !state.devices[device].writeCache, room: room,
       transfer: state.transfer, position: state.position, filled: state.filled,
       cursor: state.busMaster.cursor)
   }

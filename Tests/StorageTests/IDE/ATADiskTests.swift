@@ -1,5 +1,6 @@
 import DeviceTestKit
 import KVMEngine
+import Synchronization
 import Testing
 
 @testable import Storage
@@ -165,6 +166,35 @@ import Testing
     let fixed = try IDERig(disk: TestImage(sectors: 1000, readOnly: true))
     fixed.issue(0x30, lba: 1, count: 1)
     #expect(fixed.status == 0x51 && fixed.input(1) == 0x44)
+  }
+
+  @Test func aWriteWaitsForRoomAndIsThenDone() throws {
+    image.state.withLock { $0.isFull = true }
+    let room = HostRoom()
+    let waits = Mutex(0)
+    let image = self.image
+    room.observe { change in
+      guard case .waits = change else { return waits.withLock { $0 += 10 } }
+      waits.withLock { $0 += 1 }
+      image.state.withLock { $0.isFull = false }
+      room.retry()
+    }
+    let rig = try IDERig(first: IDERig.drive(image), room: room)
+    rig.issue(0x30, lba: 1, count: 1)
+    rig.writeWords([UInt8](repeating: 7, count: 512))
+    #expect(rig.status == 0x50 && room.shortage == nil)
+    #expect(image.state.withLock { $0.written[1] } == [UInt8](repeating: 7, count: 512))
+    #expect(waits.withLock { $0 } == 11)
+  }
+
+  @Test func aMachineThatStopsWaitsForNoRoom() throws {
+    image.state.withLock { $0.isFull = true }
+    let room = HostRoom()
+    room.end()
+    let rig = try IDERig(first: IDERig.drive(image), room: room)
+    rig.issue(0x30, lba: 1, count: 1)
+    rig.writeWords([UInt8](repeating: 1, count: 512))
+    #expect(rig.status == 0x71)
   }
 
   @Test func nothingIsSaidWhileInterruptsAreOff() throws {

@@ -79,13 +79,13 @@ final class IDERig {
   let command: any PortDevice
   let control: any PortDevice
 
-  init(first: Drive?, second: Drive? = nil) throws {
+  init(first: Drive?, second: Drive? = nil, room: HostRoom? = nil) throws {
     space = AddressSpace(bus: MemoryBus(), slots: NoSlots())
     let ram = try MemoryBlock(name: "test", size: Self.memoryBytes)
     try space.map(ram, size: Self.memoryBytes, at: 0)
     channel = IDEChannel(
       name: "ide0", first: first, second: second, irq: lines.line(14), space: space,
-      worker: worker)
+      worker: worker, room: room)
     command = channel.commandPorts
     control = channel.controlPort
   }
