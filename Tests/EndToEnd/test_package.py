@@ -116,20 +116,34 @@ def test_every_command_has_a_manual_page_without_a_warning(packed, porthole):
         assert lint.returncode == 0 and lint.stdout == b"", f"{name}: {lint.stdout.decode()}"
 
 
-def test_bash_completes_commands_and_options(packed):
-    script = os.path.join(packed[1], "usr/share/bash-completion/completions/porthole")
+def test_bash_completes_commands_options_and_names(packed, porthole, folder):
+    tree = packed[1]
+    script = os.path.join(tree, "usr/share/bash-completion/completions/porthole")
+    porthole.environment.update(PORTHOLE_HOME=os.path.join(folder, "home"),
+                                PATH=os.path.join(tree, "usr/bin") + ":" + os.environ["PATH"])
+    for name in ("debian", "office"):
+        with open(os.path.join(folder, name + ".img"), "wb") as file:
+            file.write(name.encode())
+        porthole.good("image", "import", file.name)
+    porthole.good("create", "desk", "--image", "debian")
 
     def completed(*words):
         """What bash offers at the end of a line; it calls the function with these arguments."""
         line = " ".join(words)
         call = shlex.join([words[0], words[-1], words[-2]])
-        program = (f"source {shlex.quote(script)}; COMP_WORDS=({line}); COMP_CWORD={len(words) - 1};"
-                   f" COMP_LINE={shlex.quote(line)}; COMP_POINT={len(line)}; _porthole {call};"
+        program = (f"shopt -s extglob; source {shlex.quote(script)}; COMP_WORDS=({shlex.join(words)});"
+                   f" COMP_CWORD={len(words) - 1}; COMP_LINE={shlex.quote(line)};"
+                   f" COMP_POINT={len(line)}; _porthole {call};"
                    " printf '%s\\n' \"${COMPREPLY[@]}\"")
-        return subprocess.run(["bash", "-c", program], capture_output=True, text=True).stdout.split()
+        return subprocess.run(["bash", "-c", program], capture_output=True, text=True, cwd=folder,
+                              env=porthole.environment).stdout.split()
     assert "screenshot" in completed("porthole", "scr")
     assert "--memory" in completed("porthole", "run", "--mem")
     assert "software" in completed("porthole", "run", "--engine", "s")
+    assert completed("porthole", "image", "show", "o") == ["office"]
+    assert completed("porthole", "create", "x", "--image", "") == ["debian", "office"]
+    assert completed("porthole", "start", "") == ["desk"]
+    assert "office.img" in completed("porthole", "run", "--disk", "off")
 
 
 def test_the_unit_starts_and_stops_by_commands_that_there_are(packed, porthole):
@@ -139,7 +153,7 @@ def test_the_unit_starts_and_stops_by_commands_that_there_are(packed, porthole):
     unit.read(os.path.join(packed[1], "usr/lib/systemd/system/porthole@.service"))
     service = unit["Service"]
     for line in (service["ExecStart"], service["ExecStop"]):
-        words = line.replace("%i", "desk").split()
+        words = line.removeprefix("-").replace("%i", "desk").split()
         assert words[0] == "/usr/bin/porthole"
         usage = porthole.good(words[1], "--help")
         for word in words[2:]:

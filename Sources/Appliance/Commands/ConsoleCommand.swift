@@ -12,7 +12,7 @@ struct ConsoleCommand: ParsableCommand {
       said while there was none comes first, as far as it is recent.
       """)
 
-  @Argument(help: "The desktop.")
+  @Argument(help: "The desktop.", completion: CompletedNames.desktops)
   var name: String
 
   /// Ctrl-], as telnet has it.

@@ -21,7 +21,8 @@ struct CreateCommand: ParsableCommand {
 
   @Option(
     name: .long,
-    help: "A golden image, by name, or the path of an image file: its disk's beginning.")
+    help: "A golden image, by name, or the path of an image file: its disk's beginning.",
+    completion: CompletedNames.images)
   var image: String?
 
   @Option(
@@ -29,23 +30,25 @@ struct CreateCommand: ParsableCommand {
     transform: ImageSize.parse)
   var size: UInt64?
 
-  @Option(name: [.long, .customLong("iso")], help: "A CD image; may be given again.")
+  @Option(
+    name: [.long, .customLong("iso")], help: "A CD image; may be given again.", completion: .file())
   var cdrom: [String] = []
 
   @Option(
-    name: .long, help: "A hard disk image that it uses as it is; may be given again.")
+    name: .long, help: "A hard disk image that it uses as it is; may be given again.",
+    completion: .file())
   var disk: [String] = []
 
-  @Option(name: .long, help: "A floppy image; may be given again.")
+  @Option(name: .long, help: "A floppy image; may be given again.", completion: .file())
   var floppy: [String] = []
 
   @Option(name: .long, help: "A guest that is built in; porthole guest lists them.")
   var guest: String?
 
-  @Option(name: .long, help: "A kernel to boot instead of media.")
+  @Option(name: .long, help: "A kernel to boot instead of media.", completion: .file())
   var kernel: String?
 
-  @Option(name: .long, help: "The initial RAM disk that the kernel gets.")
+  @Option(name: .long, help: "The initial RAM disk that the kernel gets.", completion: .file())
   var initrd: String?
 
   @OptionGroup(title: "Options as of porthole run") var options: DesktopOptions
@@ -148,7 +151,7 @@ struct DesktopOptions: ParsableArguments {
   @Option(name: .long, help: "Where the screen is served.")
   var vnc: String?
 
-  @Option(name: .long, help: "A file whose first line is the VNC password.")
+  @Option(name: .long, help: "A file whose first line is the VNC password.", completion: .file())
   var passwordFile: String?
 
   @Flag(name: .long, help: "Let viewers connect without a password.")

@@ -10,7 +10,7 @@ struct DeleteCommand: ParsableCommand {
       back.
       """)
 
-  @Argument(help: "The desktops.")
+  @Argument(help: "The desktops.", completion: CompletedNames.desktops)
   var names: [String]
 
   @Flag(name: .long, help: "Switch those that run off first.")
@@ -34,7 +34,7 @@ struct RenameCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "rename", abstract: "Gives a desktop that does not run another name.")
 
-  @Argument(help: "The desktop.")
+  @Argument(help: "The desktop.", completion: CompletedNames.desktops)
   var name: String
 
   @Argument(help: "What it is to be called.", transform: DesktopName.parse)
@@ -56,7 +56,7 @@ struct CloneCommand: ParsableCommand {
       password of its own. Media outside the folder are used by both.
       """)
 
-  @Argument(help: "The desktop.")
+  @Argument(help: "The desktop.", completion: CompletedNames.desktops)
   var name: String
 
   @Argument(help: "What the new one is called.", transform: DesktopName.parse)

@@ -15,7 +15,7 @@ struct EditCommand: ParsableCommand {
         porthole edit desk --set memory=2G --set disks=disk.raw --set disks=/srv/more.img
       """)
 
-  @Argument(help: "The desktop.")
+  @Argument(help: "The desktop.", completion: CompletedNames.desktops)
   var name: String
 
   @Option(

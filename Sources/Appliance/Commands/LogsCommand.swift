@@ -9,7 +9,7 @@ struct LogsCommand: ParsableCommand {
     abstract: "Prints what a desktop of the store said while it ran.",
     discussion: "What its guest says on the serial port is porthole console's.")
 
-  @Argument(help: "The desktop.")
+  @Argument(help: "The desktop.", completion: CompletedNames.desktops)
   var name: String
 
   @Flag(name: .shortAndLong, help: "Go on with what comes, until ctrl-C.")

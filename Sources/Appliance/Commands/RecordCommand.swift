@@ -22,7 +22,7 @@ struct RecordCommand: ParsableCommand {
   @Option(name: .long, help: "The most pictures a second, 1 to 60.")
   var fps = 25
 
-  @Argument(help: "The file to write.")
+  @Argument(help: "The file to write.", completion: .file())
   var path: String
 
   func validate() throws {

@@ -7,7 +7,7 @@ struct RestartCommand: ParsableCommand {
     abstract: "Stops a desktop as porthole stop does, and starts it again.",
     discussion: "One that does not run is started. porthole reset pushes the reset button instead.")
 
-  @Argument(help: "The desktop.")
+  @Argument(help: "The desktop.", completion: CompletedNames.desktops)
   var name: String
 
   @Option(name: .long, help: "Seconds that the guest has; 0 asks nobody.")

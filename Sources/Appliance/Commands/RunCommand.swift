@@ -16,7 +16,9 @@ struct RunCommand: ParsableCommand {
       `--on-triple-fault stop` with 2, and the guest's debug exit with the byte it wrote.
       """)
 
-  @Argument(help: "Images to boot; each goes in the drive that its contents and name call for.")
+  @Argument(
+    help: "Images to boot; each goes in the drive that its contents and name call for.",
+    completion: .file())
   var media: [String] = []
 
   @Option(
@@ -49,10 +51,12 @@ struct RunCommand: ParsableCommand {
     help: """
       The file in which OVMF keeps this desktop's variables; it is made where it is not there. \
       Without one they are forgotten.
-      """)
+      """, completion: .file())
   var firmwareVariables: String?
 
-  @Option(name: .long, help: "A floppy image; may be given again.", transform: DriveOption.parse)
+  @Option(
+    name: .long, help: "A floppy image; may be given again.", completion: .file(),
+    transform: DriveOption.parse)
   var floppy: [DriveOption] = []
 
   @Option(
@@ -60,11 +64,13 @@ struct RunCommand: ParsableCommand {
     help: """
       A hard disk image, raw or qcow2; may be given again. As for every drive, options may follow \
       behind commas: format=raw or qcow2, cache=writeback, writethrough, none or unsafe, read-only.
-      """,
+      """, completion: .file(),
     transform: DriveOption.parse)
   var disk: [DriveOption] = []
 
-  @Option(name: .long, help: "A CD image; may be given again.", transform: DriveOption.parse)
+  @Option(
+    name: .long, help: "A CD image; may be given again.", completion: .file(),
+    transform: DriveOption.parse)
   var cdrom: [DriveOption] = []
 
   @Option(
@@ -88,10 +94,10 @@ struct RunCommand: ParsableCommand {
     help: """
       A kernel to boot instead of media: Linux' bzImage, an uncompressed ELF file (vmlinux), or a \
       Multiboot kernel.
-      """)
+      """, completion: .file())
   var kernel: String?
 
-  @Option(name: .long, help: "The initial RAM disk that the kernel gets.")
+  @Option(name: .long, help: "The initial RAM disk that the kernel gets.", completion: .file())
   var initrd: String?
 
   @Option(
@@ -128,13 +134,16 @@ struct RunCommand: ParsableCommand {
       """)
   var pasteKey = "ctrl-alt-v"
 
-  @Option(name: .long, help: "A file whose first line is the VNC password; otherwise one is made.")
+  @Option(
+    name: .long, help: "A file whose first line is the VNC password; otherwise one is made.",
+    completion: .file())
   var passwordFile: String?
 
   @Option(
     name: .long,
     help:
-      "A file whose first line is a password for viewers that only view: their input is ignored.")
+      "A file whose first line is a password for viewers that only view: their input is ignored.",
+    completion: .file())
   var viewPasswordFile: String?
 
   @Option(name: .long, help: "How many viewers may be connected at once, 1 to 64.")
@@ -161,7 +170,7 @@ struct RunCommand: ParsableCommand {
     help: """
       A snapshot to go on from, as porthole save wrote it; images given beside it replace those \
       that it names.
-      """)
+      """, completion: .file())
   var restore: String?
 
   @Option(

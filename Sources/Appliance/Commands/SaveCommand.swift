@@ -16,7 +16,7 @@ struct SaveCommand: ParsableCommand {
   @Flag(name: .long, help: "Switch the desktop off once it is saved, without running on.")
   var stop = false
 
-  @Argument(help: "The file to write.")
+  @Argument(help: "The file to write.", completion: .file())
   var path: String
 
   func run() throws {

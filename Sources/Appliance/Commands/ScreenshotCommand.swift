@@ -10,7 +10,7 @@ struct ScreenshotCommand: ParsableCommand {
 
   @OptionGroup var desktop: DesktopChoice
 
-  @Argument(help: "The file to write, or - for standard output.")
+  @Argument(help: "The file to write, or - for standard output.", completion: .file())
   var path: String
 
   @Option(

@@ -9,7 +9,7 @@ struct ShowCommand: ParsableCommand {
     commandName: "show",
     abstract: "Shows a desktop of the store: its state, its password, its settings, its files.")
 
-  @Argument(help: "The desktop.")
+  @Argument(help: "The desktop.", completion: CompletedNames.desktops)
   var name: String
 
   @Flag(name: .long, help: "Print JSON.")

@@ -13,7 +13,7 @@ struct StartCommand: ParsableCommand {
       service managers, and its exit status is that of porthole run.
       """)
 
-  @Argument(help: "The desktops.")
+  @Argument(help: "The desktops.", completion: CompletedNames.desktops)
   var names: [String]
 
   @Flag(name: .long, help: "Run one desktop in this process.")

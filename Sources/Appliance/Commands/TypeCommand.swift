@@ -23,7 +23,7 @@ struct TypeCommand: ParsableCommand {
   @Flag(name: .long, help: "Press Enter after the text.")
   var enter = false
 
-  @Option(name: .long, help: "A file with the text, UTF-8.")
+  @Option(name: .long, help: "A file with the text, UTF-8.", completion: .file())
   var file: String?
 
   @Argument(help: "The text.")

@@ -20,7 +20,7 @@ struct WaitCommand: ParsableCommand {
   /// The exit status of a wait that was in vain.
   static let late: Int32 = 3
 
-  @Argument(help: "The desktop.")
+  @Argument(help: "The desktop.", completion: CompletedNames.desktops)
   var name: String
 
   @Option(name: .long, help: "A text that is to stand on the screen.")

@@ -2,7 +2,7 @@ import ArgumentParser
 
 /// The argument, or the option, by which a command says which running desktop it means.
 struct DesktopArgument: ParsableArguments {
-  @Argument(help: "The desktop; needed where several run.")
+  @Argument(help: "The desktop; needed where several run.", completion: CompletedNames.desktops)
   var desktop: String?
 
   @Option(name: .long, help: "The same, as other commands take it.")

@@ -18,7 +18,7 @@ struct DiskBenchCommand: ParsableCommand {
     let perSecond: Double
   }
 
-  @Argument(help: "The image.")
+  @Argument(help: "The image.", completion: .file())
   var image: String
 
   @Option(name: .long, help: "The image's format; otherwise its contents tell.")

@@ -11,7 +11,7 @@ struct DiskCheckCommand: ParsableCommand {
       with 1 where it could not be looked at.
       """)
 
-  @Argument(help: "The image.")
+  @Argument(help: "The image.", completion: .file())
   var image: String
 
   @Option(name: .long, help: "The image's format; otherwise its contents tell.")

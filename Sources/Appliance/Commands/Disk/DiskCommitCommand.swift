@@ -10,7 +10,7 @@ struct DiskCommitCommand: ParsableCommand {
       worth nothing then: they count on what it held.
       """)
 
-  @Argument(help: "The overlay.")
+  @Argument(help: "The overlay.", completion: .file())
   var image: String
 
   func run() throws {

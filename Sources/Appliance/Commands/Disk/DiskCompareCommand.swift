@@ -10,10 +10,10 @@ struct DiskCompareCommand: ParsableCommand {
       has beyond the other's end counts as equal where it is zero, unless --strict.
       """)
 
-  @Argument(help: "An image.")
+  @Argument(help: "An image.", completion: .file())
   var first: String
 
-  @Argument(help: "Another.")
+  @Argument(help: "Another.", completion: .file())
   var second: String
 
   @Option(name: .long, help: "The first image's format; otherwise its contents tell.")

@@ -10,10 +10,10 @@ struct DiskConvertCommand: ParsableCommand {
       It is there as a whole, and on the storage, or not at all.
       """)
 
-  @Argument(help: "The image to copy.")
+  @Argument(help: "The image to copy.", completion: .file())
   var image: String
 
-  @Argument(help: "The copy to make.")
+  @Argument(help: "The copy to make.", completion: .file())
   var copy: String
 
   @Option(name: .long, help: "The image's format; otherwise its contents tell.")

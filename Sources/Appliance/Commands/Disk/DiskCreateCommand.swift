@@ -11,7 +11,7 @@ struct DiskCreateCommand: ParsableCommand {
       below must not change any more.
       """)
 
-  @Argument(help: "The image to make.")
+  @Argument(help: "The image to make.", completion: .file())
   var image: String
 
   @Argument(help: "Its size, as 20G; may be left out with --backing.", transform: ImageSize.parse)

@@ -7,7 +7,7 @@ struct DiskFlattenCommand: ParsableCommand {
     commandName: "flatten",
     abstract: "Copies what is below an overlay into it, so that it stands alone.")
 
-  @Argument(help: "The overlay.")
+  @Argument(help: "The overlay.", completion: .file())
   var image: String
 
   func run() throws {

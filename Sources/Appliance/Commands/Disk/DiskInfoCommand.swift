@@ -7,7 +7,7 @@ struct DiskInfoCommand: ParsableCommand {
     commandName: "info", abstract: "Says what an image is.",
     discussion: "Nothing below the image is opened, unless --chain asks for it.")
 
-  @Argument(help: "The image.")
+  @Argument(help: "The image.", completion: .file())
   var image: String
 
   @Option(name: .long, help: "The image's format; otherwise its contents tell.")

@@ -19,7 +19,7 @@ struct DiskMapCommand: ParsableCommand {
     var file: String?
   }
 
-  @Argument(help: "The image.")
+  @Argument(help: "The image.", completion: .file())
   var image: String
 
   @Option(name: .long, help: "The image's format; otherwise its contents tell.")

@@ -12,7 +12,7 @@ struct DiskPlayCommand: ParsableCommand {
       """,
     shouldDisplay: false)
 
-  @Argument(help: "The image.")
+  @Argument(help: "The image.", completion: .file())
   var image: String
 
   @Option(name: .long, help: "The image's format; otherwise its contents tell.")

@@ -10,7 +10,7 @@ struct DiskRebaseCommand: ParsableCommand {
       into it.
       """)
 
-  @Argument(help: "The overlay.")
+  @Argument(help: "The overlay.", completion: .file())
   var image: String
 
   @Option(name: .long, help: "The image to put it on.")

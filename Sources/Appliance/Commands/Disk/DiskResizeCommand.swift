@@ -7,7 +7,7 @@ struct DiskResizeCommand: ParsableCommand {
     commandName: "resize", abstract: "Changes the size of an image.",
     discussion: "What is new reads as zeroes; the guest's own partitions stay as they are.")
 
-  @Argument(help: "The image.")
+  @Argument(help: "The image.", completion: .file())
   var image: String
 
   @Argument(help: "The new size, as 20G, or what to add to the old one, as +5G.")

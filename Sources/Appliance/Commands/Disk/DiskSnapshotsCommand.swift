@@ -18,7 +18,7 @@ struct DiskSnapshotsCommand: ParsableCommand {
     let state: UInt64
   }
 
-  @Argument(help: "The image.")
+  @Argument(help: "The image.", completion: .file())
   var image: String
 
   @Flag(name: .long, help: "Print JSON.")

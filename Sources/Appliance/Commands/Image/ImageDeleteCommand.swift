@@ -8,7 +8,7 @@ struct ImageDeleteCommand: ParsableCommand {
     discussion: "An image that a desktop needs stays, and the desktop is named.")
 
   @Argument(
-    help: "The images.", completion: ImageNames.completion, transform: ImageName.parse)
+    help: "The images.", completion: CompletedNames.images, transform: ImageName.parse)
   var names: [String]
 
   @Flag(name: .long, help: "Delete it even where desktops need it: their disks are lost.")

@@ -5,7 +5,7 @@ struct ImageShowCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "show", abstract: "Says all that is known about an image.")
 
-  @Argument(help: "The image.", completion: ImageNames.completion, transform: ImageName.parse)
+  @Argument(help: "The image.", completion: CompletedNames.images, transform: ImageName.parse)
   var name: String
 
   @Flag(name: .long, help: "Print JSON.")

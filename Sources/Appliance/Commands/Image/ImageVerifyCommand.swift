@@ -7,7 +7,7 @@ struct ImageVerifyCommand: ParsableCommand {
     abstract: "Reads images and compares them with their checksums.")
 
   @Argument(
-    help: "The images; all without any.", completion: ImageNames.completion,
+    help: "The images; all without any.", completion: CompletedNames.images,
     transform: ImageName.parse)
   var names: [String] = []
 
