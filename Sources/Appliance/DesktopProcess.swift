@@ -25,7 +25,8 @@ struct DesktopProcess {
   func run() throws -> Int32 {
     Signals.block()
     if stored == nil, let name = command.name,
-      try DesktopStore(directories: .locate()).existing(name) != nil
+      let store = try? StoreDirectories.locate(),
+      DesktopStore(directories: store).existing(name) != nil
     {
       throw Complaint(
         "there is a desktop named \(name); run it with porthole start \(name), or choose another"

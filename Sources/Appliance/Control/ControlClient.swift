@@ -36,7 +36,9 @@ struct ControlClient {
     if let descriptor = try? UnixSocket.connect(path: directory.socketPath(name)) {
       return descriptor
     }
-    guard let folder = try DesktopStore(directories: .locate()).existing(name) else { return nil }
+    guard let store = try? StoreDirectories.locate(),
+      let folder = DesktopStore(directories: store).existing(name)
+    else { return nil }
     guard case .writer(let record) = try DesktopLock.holder(of: folder) else {
       throw Complaint("desktop \(name) does not run; start it with: porthole start \(name)")
     }

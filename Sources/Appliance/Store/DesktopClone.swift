@@ -5,7 +5,7 @@ import KVMEngine
 struct DesktopClone {
   private let source: DesktopFolder
   /// What belongs to one desktop alone.
-  private static let own: Set = ["lock", "log", "log.1", "screen.png", DesktopFolder.passwordFile]
+  private static let own: Set = ["lock", "log", "log.1", DesktopFolder.screenFile, DesktopFolder.passwordFile]
 
   init(of source: DesktopFolder) { self.source = source }
 

@@ -12,11 +12,12 @@ struct DesktopFolder: Sendable, Equatable {
   /// What the desktop says while it runs; the one before it is `log.1`.
   var logPath: String { path + "/log" }
   /// The screen as it was when the desktop stopped, a PNG file.
-  var screenPath: String { path + "/screen.png" }
+  var screenPath: String { path + "/" + Self.screenFile }
   /// The VNC password that was made for it.
   var passwordPath: String { path + "/" + Self.passwordFile }
 
   static let passwordFile = "password"
+  static let screenFile = "screen.png"
   static let variablesFile = "variables.fd"
 
   /// What the configuration file says.
@@ -31,9 +32,17 @@ struct DesktopFolder: Sendable, Equatable {
     return try DesktopConfiguration(bytes, file: configurationPath)
   }
 
+  /// Removes what a process that was killed left of a file that it was about to replace. Nobody else
+  /// may be at work on that file.
+  func removeParts(of file: String) {
+    for name in (try? Folder.names(in: path)) ?? []
+    where name.hasPrefix(file + ".") && name.hasSuffix(".part") { unlink(path + "/" + name) }
+  }
+
   /// Changes the configuration file, one command at a time.
   func change(_ body: (inout DesktopConfiguration) throws -> Void) throws {
     try StoreLock.holding(path) {
+      removeParts(of: DesktopConfiguration.fileName)
       var configuration = try configuration()
       try body(&configuration)
       let old = try DurableFile.read(configurationPath, limit: YAMLDocument.largest) ?? []

@@ -14,7 +14,13 @@ struct StoreDirectories: Sendable, Equatable {
   /// `$PORTHOLE_HOME`; otherwise /var/lib/porthole for root, and `porthole` in the user's data folder
   /// (XDG Base Directory Specification) for others. Nothing is made or looked at yet.
   static func locate() throws(Complaint) -> StoreDirectories {
-    try locate(user: geteuid()) { getenv($0).map { String(cString: $0) } }
+    try locate(user: geteuid()) { name in
+      if let value = getenv(name) { return String(cString: value) }
+      // A service may have been started without it.
+      guard name == "HOME", let entry = getpwuid(geteuid()), let home = entry.pointee.pw_dir
+      else { return nil }
+      return String(cString: home)
+    }
   }
 
   /// The same for any user and environment.

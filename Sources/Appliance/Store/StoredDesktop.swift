@@ -39,6 +39,7 @@ struct StoredDesktop {
   /// - Returns: the process's exit status.
   func run() throws -> Int32 {
     lock.write(DesktopRecord(pid: getpid()))
+    folder.removeParts(of: DesktopFolder.screenFile)
     let title = "porthole: \(folder.name)"
     cprocess_set_title(CommandLine.argc, CommandLine.unsafeArgv, title)
     let directory = try RuntimeDirectory.locate()

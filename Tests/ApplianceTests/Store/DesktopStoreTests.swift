@@ -116,7 +116,11 @@ private func message(_ body: () throws -> Void) -> String {
   try withStore { store in
     _ = try store.make("desk") { try write("memory: 64M\n", $0) }
     let folder = try store.find("desk")
+    // What a killed command left of its change is gone with the next one.
+    try DurableFile.create(folder.configurationPath + ".77.part", with: [1, 2])
     try folder.change { try $0.set("cpus", ["2"]) }
+    let names = try Folder.names(in: folder.path)
+    #expect(names == ["desktop.yaml", "lock"])
     #expect(try folder.configuration().values == ["memory": ["64M"], "cpus": ["2"]])
     #expect(message { try folder.change { try $0.set("cpus", ["no"]) } }.hasPrefix("cpus: "))
     #expect(try folder.configuration()["cpus"] == "2")
