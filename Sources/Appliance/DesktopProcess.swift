@@ -1,3 +1,4 @@
+import CProcess
 import Glibc
 import KVMEngine
 import Machine
@@ -19,6 +20,9 @@ struct DesktopProcess {
     static let tripleFault: Int32 = 2
     static let interrupted: Int32 = 128 + SIGINT
   }
+
+  /// After so long the start is over, and what only it has needed is given back.
+  private static let startMilliseconds: UInt64 = 1_000
 
   /// Runs the desktop until it stops.
   /// - Returns: the process's exit status.
@@ -64,7 +68,10 @@ struct DesktopProcess {
     try server.start()
     announce(name: name, viewers: viewers, password: password)
     tellSlowEngine(name: name, configuration.engine)
-    let reason = withExtendedLifetime(watcher) { machine.waitUntilStopped() }
+    let reason = withExtendedLifetime(watcher) {
+      if !machine.stops(within: Self.startMilliseconds) { cprocess_give_back() }
+      return machine.waitUntilStopped()
+    }
     stored?.stopped(machine, because: reason)
     var event = ControlEvent(.stopped)
     event.reason = reason.sentence

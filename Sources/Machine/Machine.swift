@@ -107,6 +107,12 @@ public final class Machine: @unchecked Sendable {
   /// - Returns: false where the guest has not asked to be told of it, so that nothing comes of it.
   public func pressPowerButton() -> Bool { parts.chipset.power.pressPowerButton() }
 
+  /// Waits until the machine stops, but no longer than so many milliseconds.
+  /// - Returns: whether it has.
+  public func stops(within milliseconds: UInt64) -> Bool {
+    parts.control.isFinished(by: Monitor.monotonic() &+ milliseconds &* 1_000_000)
+  }
+
   /// Waits until the machine has stopped, its images are flushed and its threads have ended.
   public func waitUntilStopped() -> StopReason {
     let reason = parts.control.waitUntilFinished()

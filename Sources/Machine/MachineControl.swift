@@ -105,6 +105,16 @@ final class MachineControl: @unchecked Sendable {
     for errand in left { errand.abandon() }
   }
 
+  /// Waits until the machine has stopped, but no longer than until `deadline`
+  /// (``Monitor/monotonic()`` nanoseconds).
+  /// - Returns: whether it has.
+  func isFinished(by deadline: UInt64) -> Bool {
+    monitor.withLock {
+      while !finished && monitor.wait(until: deadline) {}
+      return finished
+    }
+  }
+
   /// Waits for ``finish()``.
   func waitUntilFinished() -> StopReason {
     monitor.withLock {

@@ -33,6 +33,11 @@ int cprocess_copy(int from, int to);
 int cprocess_spawn(const char *program, char *const arguments[], int log, int ready, int lock,
                    pid_t *child);
 
+// Gives back what only the start of this process has needed: the pages of programs and libraries
+// that can be read anew from their files, and what malloc has left over. What is needed again comes
+// back by itself, page by page.
+void cprocess_give_back(void);
+
 // Makes ps and top show `title` for this process, as far as its arguments left room. Ends what
 // `arguments` held.
 void cprocess_set_title(int count, char **arguments, const char *title);

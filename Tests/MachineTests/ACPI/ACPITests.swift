@@ -95,32 +95,19 @@ struct ACPITests {
     for table in tables {
       let file = folder.appendingPathComponent("\(table.signature).aml")
       try Data(table.bytes).write(to: file)
-      let text = try Self.run("/usr/bin/iasl", ["-d", file.path])
+      let text = try Program.output("/usr/bin/iasl", ["-d", file.path])
       #expect(
         !text.lowercased().contains("warning") && !text.lowercased().contains("error"), "\(text)")
       let source = try String(
         contentsOf: folder.appendingPathComponent("\(table.signature).dsl"), encoding: .utf8)
       #expect(!source.contains("Warning") && !source.contains("Unknown"), "\(source)")
     }
-    let compiled = try Self.run(
+    let compiled = try Program.output(
       "/usr/bin/iasl",
       [
         "-vw", "3168", "-p", folder.appendingPathComponent("again").path,
         folder.appendingPathComponent("DSDT.dsl").path,
       ])
     #expect(compiled.contains("0 Errors, 0 Warnings"), "\(compiled)")
-  }
-
-  private static func run(_ path: String, _ arguments: [String]) throws -> String {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: path)
-    process.arguments = arguments
-    let pipe = Pipe()
-    process.standardOutput = pipe
-    process.standardError = pipe
-    try process.run()
-    let data = pipe.fileHandleForReading.readDataToEndOfFile()
-    process.waitUntilExit()
-    return String(decoding: data, as: UTF8.self)
   }
 }

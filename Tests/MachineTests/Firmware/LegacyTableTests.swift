@@ -79,16 +79,7 @@ private enum Tool {
       .appendingPathComponent("porthole-tables-\(UUID().uuidString)")
     try Data(input).write(to: file)
     defer { try? FileManager.default.removeItem(at: file) }
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: path)
-    process.arguments = arguments + [file.path]
-    let pipe = Pipe()
-    process.standardOutput = pipe
-    process.standardError = pipe
-    try process.run()
-    let data = pipe.fileHandleForReading.readDataToEndOfFile()
-    process.waitUntilExit()
-    return String(decoding: data, as: UTF8.self)
+    return try Program.output(path, arguments + [file.path])
   }
 }
 
