@@ -22,6 +22,7 @@ import tempfile
 import time
 
 from desktops import measure_desktops
+from disk import measure_disk_images
 from display import measure_display
 from rfb import connect_when_up
 
@@ -376,11 +377,15 @@ def cycles_per_second():
 DISK_MIB = 8
 
 
-def measure_disk(kind, binary, image, folder, runs):
-    """MiB a second that a real-mode guest reads from an IDE disk, by PIO and by DMA."""
-    disk = os.path.join(folder, "disk.img")
+def measure_disk(kind, binary, image, folder, runs, format="raw"):
+    """MiB a second that a real-mode guest reads from an IDE disk, by PIO and by DMA, and requests a
+    second of 4 KiB by DMA."""
+    disk = os.path.join(folder, f"disk.{format}")
     with open(disk, "wb") as file:
         file.write(os.urandom(DISK_MIB << 20))
+    if format != "raw":
+        subprocess.run(["qemu-img", "convert", "-O", format, disk, disk + ".new"], check=True)
+        os.rename(disk + ".new", disk)
     if kind == "porthole":
         command = [binary, "run", "--floppy", image, "--disk", disk, "--boot", "floppy", "--engine",
                    "software", "--vnc", "none", "--serial", "stdio", "--debug-exit",
@@ -389,11 +394,25 @@ def measure_disk(kind, binary, image, folder, runs):
         command = [binary, "-accel", "tcg", "-m", str(MEMORY_MIB), "-display", "none", "-nodefaults",
                    "-serial", "stdio", "-vga", "std", "-boot", "a", "-no-reboot",
                    "-drive", f"file={image},format=raw,if=floppy",
-                   "-drive", f"file={disk},format=raw,if=ide",
+                   "-drive", f"file={disk},format={format},if=ide",
                    "-device", "isa-debug-exit,iobase=0xf4"]
-    seconds = told_seconds(command, ("pio", "dma"), runs)
+    names = {"read": "4 KiB reads in order", "scattered": "4 KiB reads scattered",
+             "write": "4 KiB writes in order", "strewn": "4 KiB writes scattered"}
+    seconds = told_seconds(command, ("pio", "dma", *names), runs)
+    small = {f"IDE disk, {name}, {format}": ("1000/s", DISK_MIB * 256 / seconds[key] / 1000)
+             for key, name in names.items()}
+    if format != "raw":
+        return small
     return {"IDE disk, read by PIO": ("MiB/s", DISK_MIB / seconds["pio"]),
-            "IDE disk, read by DMA": ("MiB/s", DISK_MIB / seconds["dma"])}
+            "IDE disk, read by DMA": ("MiB/s", DISK_MIB / seconds["dma"])} | small
+
+
+def disk_rows(kind, binary, image, folder, runs):
+    """What a guest's disk does, on both formats where qemu-img makes them."""
+    rows = measure_disk(kind, binary, image, folder, runs)
+    if shutil.which("qemu-img"):
+        rows |= measure_disk(kind, binary, image, folder, runs, "qcow2")
+    return rows
 
 
 def told_seconds(command, names, runs):
@@ -474,6 +493,8 @@ def main():
     parser.add_argument("--only-display", action="store_true", help="nothing but the pictures' rows")
     parser.add_argument("--only-desktops", action="store_true",
                         help="nothing but the rows about desktops with names")
+    parser.add_argument("--only-disks", action="store_true",
+                        help="nothing but the rows about disks and their images")
     parser.add_argument("--kernel",
                         help="a 64-bit Linux kernel, booted in software (Debian's cloud kernel)")
     parser.add_argument("--initrd",
@@ -492,6 +513,13 @@ def main():
                           [])
         if arguments.only_desktops:
             return report(measure_desktops(arguments.porthole, images, arguments.quick), {}, [])
+        if arguments.only_disks:
+            ours, theirs = measure_disk_images(arguments.porthole, folder, arguments.quick)
+            for kind, binary, rows in (("porthole", arguments.porthole, ours),
+                                       ("qemu", qemu, theirs)):
+                if binary:
+                    rows |= disk_rows(kind, binary, images["diskbench"], folder, 3)
+            return report(ours, theirs, [])
         ours = measure("porthole", arguments.porthole, images, folder, arguments.quick)
         theirs = measure("qemu", qemu, images, folder, arguments.quick) if qemu else {}
         ours |= display_rows("porthole", arguments.porthole, images, folder, arguments)
@@ -508,8 +536,12 @@ def main():
             theirs |= boots[1]
         for kind, binary, rows in (("porthole", arguments.porthole, ours), ("qemu", qemu, theirs)):
             if binary:
-                rows |= measure_disk(kind, binary, images["diskbench"], folder, runs)
+                rows |= disk_rows(kind, binary, images["diskbench"], folder, runs)
                 rows |= measure_vga(kind, binary, images["vgabench"], runs)
+        if shutil.which("qemu-img"):
+            for rows, found in zip((ours, theirs), measure_disk_images(
+                    arguments.porthole, folder, arguments.quick)):
+                rows |= found
         ours |= measure_desktops(arguments.porthole, images, arguments.quick)
         latencies = latency_rows(arguments.porthole, images["latency"])
     if arguments.exits:

@@ -1,16 +1,31 @@
 // Reads 8 MiB of the first hard disk by PIO, a block of 16 sectors a command block, and by the bus
-// master of the PCI function 00:01.1 where that is there, and says on COM1 how many cycles of the
-// time-stamp counter each took, in hexadecimal: `pio: N`, `dma: N`.
+// master of the PCI function 00:01.1 where that is there; then reads and writes as much by that in
+// pieces of 4 KiB, in order and scattered. It says on COM1 how many cycles of the time-stamp counter
+// each took, in hexadecimal: `pio: N`, `dma: N`, `read: N`, `scattered: N`, `write: N`, `strewn: N`.
 #include "guest.inc"
 #include "checks.inc"
 
 #define PRIMARY 0x1F0
 #define SECTORS 16384
 #define EACH 128                    // sectors of a command: 64 KiB
+#define SMALL 8                     // sectors of a small request
+#define STRIDE 2056                 // from one to the next where they are scattered
+#define READ_DMA 0xC8
+#define WRITE_DMA 0xCA
+#define TO_MEMORY 0x09              // the bus master's command: go, and in which direction
+#define FROM_MEMORY 0x01
 #define BUFFER 0x2000
 #define TABLE 0x1000                // the descriptor table
 #define BUS_MASTER_BAR 0x80000920   // configuration address of 00:01.1, register 20h
 #define PCI_COMMAND 0x80000904
+
+    .macro SMALL_REQUESTS verb_byte, direction_byte, sectors, name
+    movb $\verb_byte, AT(verb)
+    movb $\direction_byte, AT(direction)
+    movl $\sectors, AT(step)
+    movw $AT(\name), AT(text)
+    call small_requests
+    .endm
 
 GUEST_BEGIN diskbench
     CHECKS_BEGIN
@@ -86,7 +101,42 @@ begin:
     jb 3b
     movw $AT(dma_text), %si
     call tell
+    movl $0x80001000, TABLE + 4
+    SMALL_REQUESTS READ_DMA, TO_MEMORY, SMALL, read_text
+    SMALL_REQUESTS READ_DMA, TO_MEMORY, STRIDE, scattered_text
+    SMALL_REQUESTS WRITE_DMA, FROM_MEMORY, SMALL, write_text
+    SMALL_REQUESTS WRITE_DMA, FROM_MEMORY, STRIDE, strewn_text
     jmp finish
+
+// Moves 8 MiB by commands of 4 KiB, each so many sectors behind the one before, and tells.
+small_requests:
+    rdtsc
+    movl %eax, AT(began)
+    xorl %ebp, %ebp
+    movw $(SECTORS / SMALL), AT(left)
+5:  movw AT(port), %dx
+    addw $2, %dx
+    movb $0x06, %al
+    outb %al, %dx
+    movl %ebp, %eax
+    movb $SMALL, %cl
+    movb AT(verb), %bl
+    call issue
+    movw AT(port), %dx
+    movb AT(direction), %al
+    outb %al, %dx
+6:  call wait_idle
+    testb $0x08, %al
+    jnz 6b
+    movw AT(port), %dx
+    xorb %al, %al
+    outb %al, %dx
+    addl AT(step), %ebp
+    andl $(SECTORS - 1), %ebp
+    decw AT(left)
+    jnz 5b
+    movw AT(text), %si
+    jmp tell
 
 // Says the text at SI and the cycles since `began`.
 tell:
@@ -155,6 +205,15 @@ issue:
     .balign 4
 began: .long 0
 port: .word 0
+step: .long 0
+left: .word 0
+text: .word 0
+verb: .byte 0
+direction: .byte 0
+read_text: .asciz "read: "
+scattered_text: .asciz "scattered: "
+write_text: .asciz "write: "
+strewn_text: .asciz "strewn: "
 pio_text: .asciz "pio: "
 dma_text: .asciz "dma: "
     CHECK_ROUTINES

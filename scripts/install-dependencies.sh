@@ -67,7 +67,7 @@ check_swift
 case $purpose in
   run) wanted=("${build_packages[@]}") ;;
   test) wanted=("${build_packages[@]}" "${test_packages[@]}") ;;
-  bench) wanted=("${build_packages[@]}" python3 debian-archive-keyring tigervnc-standalone-server) ;;
+  bench) wanted=("${build_packages[@]}" python3 debian-archive-keyring tigervnc-standalone-server qemu-utils) ;;
   package) wanted=("${build_packages[@]}" "${pack_packages[@]}") ;;
   *) complain "usage: $0 run|test|bench|package" ;;
 esac

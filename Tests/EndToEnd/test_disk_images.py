@@ -397,3 +397,16 @@ def test_a_desktop_waits_for_room_and_goes_on(tmp_path, desktops, way, format):
 def state(desktop):
     listed = json.loads(desktop.command.good("list", "--json"))
     return next(entry["state"] for entry in listed if entry["name"] == desktop.name)
+
+
+def test_what_a_killed_process_wrote_is_there_after_a_while(tmp_path):
+    image = tmp_path / "disk.qcow2"
+    disk("create", image, "8M")
+    process = holding(PORTHOLE, "disk", "play", image)
+    process.stdin.write("write 0 1048576 7\n")
+    process.stdin.flush()
+    time.sleep(4.5)
+    process.kill()
+    process.communicate()
+    assert disk("check", image, expect=None).returncode in (0, 3)
+    disk("play", image, stdin="verify 0 1048576 7\n")

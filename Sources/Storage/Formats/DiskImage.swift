@@ -45,7 +45,7 @@ public enum DiskImage {
       if !readOnly && header.incompatible & QCOW2Feature.dirty != 0 {
         try QCOW2Repair.recount(file, &header)
       }
-      image = try QCOW2Image(file, header, backing: backing)
+      image = try QCOW2Image(file, header, backing: backing, settles: true)
     }
     return cache == .writethrough && !readOnly ? WritethroughImage(image) : image
   }

@@ -24,7 +24,7 @@ public enum ImageCopy {
   public static func copy(
     _ image: any StoredImage, to path: String, _ options: Options, _ progress: Progress
   ) throws(ImageError) {
-    let new = try NewFile(path)
+    let new = try NewFile(path, cache: options.isDurable ? .writeback : .unsafe)
     var qcow2 = options.qcow2
     qcow2.size = image.sectorCount * 512
     switch options.format {

@@ -5,18 +5,24 @@ import KVMEngine
 /// One lock guards it; a request holds it until it is done, as the controllers, which have one
 /// request under way each, can't tell.
 public final class QCOW2Image: StoredImage, @unchecked Sendable {
-  // SAFETY: `volume` is used with `lock` held only.
+  // SAFETY: `volume` and `isScheduled` are used with `lock` held only.
   private let lock = Monitor()
   private let volume: QCOW2Volume
   public let path: String
   public let isReadOnly: Bool
   public var format: ImageFormat { .qcow2 }
   public let backing: (any StoredImage)?
+  /// Whether what is kept in memory goes to the file by itself after a while.
+  private let settles: Bool
+  private var isScheduled = false
 
   /// The image in `file`, which is open and locked, over `backing`.
+  /// - Parameter settles: what is kept in memory goes to the file by itself after a while.
   init(
-    _ file: any HostFile, _ header: QCOW2Header, backing: (any StoredImage)?
+    _ file: any HostFile, _ header: QCOW2Header, backing: (any StoredImage)?,
+    settles: Bool = false
   ) throws(ImageError) {
+    self.settles = settles && !file.isReadOnly
     volume = try QCOW2Volume(file, header, backing: backing)
     path = file.path
     isReadOnly = file.isReadOnly
@@ -63,6 +69,22 @@ public final class QCOW2Image: StoredImage, @unchecked Sendable {
         throw ImageError.outOfRange(path, sector: sector, count: count)
       }
       try volume.write(UnsafeRawBufferPointer(rebasing: buffer[..<length]), at: sector * 512)
+      scheduleSettling()
+    }
+  }
+
+  /// Lock held.
+  private func scheduleSettling() {
+    guard settles, !isScheduled, volume.isDirty else { return }
+    isScheduled = true
+    ImageSettler.shared.schedule(self)
+  }
+
+  /// Brings the tables to the file. What fails here is told by the next flush.
+  func settle() {
+    lock.withLock {
+      isScheduled = false
+      try? volume.commit()
     }
   }
 
@@ -79,6 +101,7 @@ public final class QCOW2Image: StoredImage, @unchecked Sendable {
         throw ImageError.outOfRange(path, sector: sector, count: Int(clamping: count))
       }
       try volume.zero(sector * 512, count: count * 512)
+      scheduleSettling()
     }
   }
 

@@ -26,6 +26,12 @@ extension QCOW2Volume {
     try applyReleases()
   }
 
+  /// Whether tables in memory differ from the file's.
+  var isDirty: Bool {
+    tables.dirtyCount > 0 || !dirtyL1Sectors.isEmpty || !released.isEmpty
+      || refcounts?.isDirty == true
+  }
+
   /// Returns when all that was written is on the storage.
   func flush() throws(ImageError) {
     try commit()

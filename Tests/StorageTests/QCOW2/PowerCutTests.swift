@@ -91,6 +91,8 @@ private func sectorOf(_ value: UInt64) -> [UInt8] {
       case 0..<12: try write()
       case 12..<15: try zero()
       case 15: try grow()
+      // As happens to an image whose guest does not flush.
+      case 16, 17: image.settle()
       default:
         try image.flush()
         model.settle()
@@ -129,7 +131,7 @@ private func sectorOf(_ value: UInt64) -> [UInt8] {
     }
   }
 
-  @Test(arguments: 0..<15)
+  @Test(arguments: 0..<12)
   func nothingThatWasFlushedIsLost(seed: Int) throws {
     for number in 0..<8 {
       var life = try Life(seed: seed * 1000 + number + 1)
