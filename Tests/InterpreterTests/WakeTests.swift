@@ -120,7 +120,7 @@ import Testing
     try sleeper.start()
     defer { sleeper.stop() }
     var dice = Dice(state: 78)
-    for round in UInt32(1)...10_000 {
+    for round in UInt32(1)...3_000 {
       sleeper.send(0x4500)
       pause(&dice)
       sleeper.send(0x4608)
