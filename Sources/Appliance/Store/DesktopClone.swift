@@ -5,7 +5,9 @@ import KVMEngine
 struct DesktopClone {
   private let source: DesktopFolder
   /// What belongs to one desktop alone.
-  private static let own: Set = ["lock", "log", "log.1", DesktopFolder.screenFile, DesktopFolder.passwordFile]
+  private static let own: Set = [
+    "lock", "log", "log.1", DesktopFolder.screenFile, DesktopFolder.passwordFile,
+  ]
 
   init(of source: DesktopFolder) { self.source = source }
 
@@ -17,7 +19,7 @@ struct DesktopClone {
     }
     if access(source.passwordPath, F_OK) == 0 {
       let password = try Password.generate() + "\n"
-      try DurableFile.create(folder.passwordPath, with: Array(password.utf8))
+      try DurableFile.create(folder.passwordPath, with: Array(password.utf8), syncs: false)
     }
     // A desktop with a mistake in its configuration is not copied.
     _ = try folder.configuration()

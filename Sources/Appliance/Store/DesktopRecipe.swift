@@ -31,11 +31,12 @@ struct DesktopRecipe: Sendable {
       configuration["vnc"] != "none"
     {
       let password = try Password.generate() + "\n"
-      try DurableFile.create(folder.passwordPath, with: Array(password.utf8))
+      try DurableFile.create(folder.passwordPath, with: Array(password.utf8), syncs: false)
       try configuration.set("password-file", [DesktopFolder.passwordFile])
     }
     _ = try configuration.command(in: folder, console: "/")
-    try DurableFile.create(folder.configurationPath, with: Array(configuration.text.utf8))
+    try DurableFile.create(
+      folder.configurationPath, with: Array(configuration.text.utf8), syncs: false)
   }
 }
 
@@ -51,7 +52,7 @@ enum BlankDisk {
     let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { throw HostError("make the disk \(path)", code: errno) }
     defer { close(descriptor) }
-    guard ftruncate(descriptor, off_t(clamping: size)) == 0, fsync(descriptor) == 0 else {
+    guard ftruncate(descriptor, off_t(clamping: size)) == 0 else {
       throw HostError(
         "make the disk \(path)", code: errno,
         advice: errno == EFBIG ? "the file system has no files of that size" : "")

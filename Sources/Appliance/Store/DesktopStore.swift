@@ -56,7 +56,8 @@ struct DesktopStore: Sendable {
 
   // MARK: Making, renaming, deleting
 
-  /// Makes desktop `name`: `body` fills its folder, which gets its name when that is done.
+  /// Makes desktop `name`: `body` fills its folder, and need sync nothing; the folder gets its name
+  /// when that is done and all of it is durable.
   /// - Returns: the desktop's lock.
   func make(_ name: String, _ body: (DesktopFolder) throws -> Void) throws -> DesktopLock {
     guard existing(name) == nil else { throw taken(name) }
@@ -73,7 +74,7 @@ struct DesktopStore: Sendable {
     }
     do {
       try body(draft)
-      try DurableFile.sync(folder: draft.path)
+      try DurableFile.sync(everythingIn: draft.path)
       try move(draft.path, to: name)
     } catch {
       Folder.remove(draft.path)

@@ -19,18 +19,35 @@ enum DurableFile {
     try sync(folder: String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]))
   }
 
-  /// Writes a file and syncs it; its name becomes durable with its folder. For files in folders that
-  /// nobody looks into yet.
-  /// - Parameter path: what messages call it, where that is another name.
+  /// Writes a file; its name becomes durable with its folder. For files in folders that nobody looks
+  /// into yet.
+  /// - Parameters:
+  ///   - path: what messages call it, where that is another name.
+  ///   - syncs: whether its bytes are durable at once; ``sync(everythingIn:)`` makes them so later.
   static func create(
-    _ part: String, with bytes: [UInt8], mode: mode_t = S_IRUSR | S_IWUSR, named path: String? = nil
+    _ part: String, with bytes: [UInt8], mode: mode_t = S_IRUSR | S_IWUSR,
+    named path: String? = nil,
+    syncs: Bool = true
   ) throws(HostError) {
     let path = path ?? part
     let descriptor = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode)
     guard descriptor >= 0 else { throw HostError("write \(path)", code: errno) }
     defer { close(descriptor) }
     try OutputFile.write(bytes, to: descriptor, named: path)
-    guard fsync(descriptor) == 0 else { throw HostError("write \(path)", code: errno) }
+    guard !syncs || fsync(descriptor) == 0 else { throw HostError("write \(path)", code: errno) }
+  }
+
+  /// Makes a new folder's files and their names durable. Synced one behind the other, and not as each
+  /// was written, they wait for the file system's journal once.
+  static func sync(everythingIn folder: String) throws(HostError) {
+    for name in try Folder.names(in: folder) {
+      let path = folder + "/" + name
+      let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+      guard descriptor >= 0 else { throw HostError("open \(path)", code: errno) }
+      defer { close(descriptor) }
+      guard fsync(descriptor) == 0 else { throw HostError("write \(path)", code: errno) }
+    }
+    try sync(folder: folder)
   }
 
   /// Makes the names in `folder` durable.

@@ -58,7 +58,8 @@ struct ImageChoice: Sendable {
       // A file's format is told by its owner, never by its contents, which a guest may have written.
       try DiskImage.createOverlay(
         at: folder.path + "/" + Self.overlay, backing: path, backingFormat: format,
-        size: size)
+        size: size,
+        isDurable: false)
       try configuration.addFirst("disks", Self.overlay + ",format=qcow2")
     }
     let wishes = [
