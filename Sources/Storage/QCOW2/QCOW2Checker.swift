@@ -75,10 +75,18 @@ struct QCOW2Checker {
   private mutating func readRefcountTable() throws(ImageError) {
     let bytes = Int(header.refcountTableClusters) << header.clusterBits
     let raw = try file.loadBytes(bytes, at: header.refcountTableOffset)
+    var seen: Set<UInt64> = []
     for at in stride(from: 0, to: bytes, by: 8) {
       let offset = raw.big64(at) & ~511
-      table.append(isPlausible(offset, "refcount block \(at / 8)") ? offset : 0)
-      if let last = table.last, last != 0 { references.add(last >> bits) }
+      guard offset != 0, isPlausible(offset, "refcount block \(at / 8)") else {
+        table.append(0)
+        continue
+      }
+      references.add(offset >> bits)
+      // One that stands for a million is looked at once.
+      let isNew = seen.insert(offset).inserted
+      if !isNew { report.add("the refcount block at byte \(offset) is named twice") }
+      table.append(isNew ? offset : 0)
     }
   }
 

@@ -155,6 +155,10 @@ import Testing
       bytes.setBig(wrong, at: 0x4008)
       #expect(try checked(bytes).errorCount > 0)
     }
+    // One refcount block for all clusters there are.
+    bytes = good
+    for at in stride(from: 0x1000, to: 0x2000, by: 8) { bytes.setBig(0x2000 as UInt64, at: at) }
+    #expect(try checked(bytes).errors.contains { $0.contains("named twice") })
     // The copied flag where the cluster is not alone.
     bytes = good
     bytes.setBig(0x8000_0000_0000_5000 as UInt64, at: 0x4008)
