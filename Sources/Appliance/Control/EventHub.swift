@@ -137,7 +137,9 @@ final class EventHub: @unchecked Sendable {
         for event in events {
           try stream.write(try ControlCoding.line(event), patience: ControlProtocol.patience)
         }
-        if isLate { return try stream.write(Self.dropped(), patience: 0) }
+        if isLate {
+          return try stream.write(Self.dropped(), patience: ControlProtocol.patience)
+        }
       } catch {
         return
       }

@@ -173,11 +173,11 @@ import Testing
     let room = HostRoom()
     let waits = Mutex(0)
     let image = self.image
-    room.observe { change in
+    room.observe { [weak room] change in
       guard case .waits = change else { return waits.withLock { $0 += 10 } }
       waits.withLock { $0 += 1 }
       image.state.withLock { $0.isFull = false }
-      room.retry()
+      room?.retry()
     }
     let rig = try IDERig(first: IDERig.drive(image), room: room)
     rig.issue(0x30, lba: 1, count: 1)
