@@ -11,10 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from conftest import FULL
 from desktop import until
 
 PORTHOLE = os.environ["PORTHOLE"]
-HISTORIES = 1000 if os.environ.get("PORTHOLE_FULL") else 24
+HISTORIES = 400 if FULL else 24
 SECTOR = 512
 
 
@@ -213,6 +214,7 @@ class History:
         self.finish()
 
 
+@pytest.mark.limit(1800 if FULL else 60)
 @pytest.mark.parametrize("part", range(4))
 def test_random_histories_agree_with_qemu(tmp_path, part):
     def live(number):
