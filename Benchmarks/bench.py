@@ -23,7 +23,7 @@ import time
 
 from desktops import measure_desktops
 from disk import measure_disk_images
-from display import measure_display
+from display import large_screenshot, measure_display
 from rfb import connect_when_up
 
 MEMORY_MIB = 64
