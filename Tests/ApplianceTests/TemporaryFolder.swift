@@ -2,7 +2,7 @@ import Glibc
 
 /// Runs `body` with a new folder, which goes away after it with the files in it.
 func withTemporaryFolder<Result>(_ body: (String) throws -> Result) throws -> Result {
-  var template = Array("/tmp/porthole-test-XXXXXX".utf8CString)
+  var template = Array("\(P_tmpdir)/porthole-test-XXXXXX".utf8CString)
   guard mkdtemp(&template) != nil else { throw TemporaryFolderError(code: errno) }
   let path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
   defer { remove(path) }

@@ -8,7 +8,7 @@ import Testing
   @Test func readsSerialTargets() throws {
     #expect(try SerialOption.parse("none") == .none)
     #expect(try SerialOption.parse("stdio") == .stdio)
-    #expect(try SerialOption.parse("file:/tmp/a:b") == .file("/tmp/a:b"))
+    #expect(try SerialOption.parse("file:/srv/a:b") == .file("/srv/a:b"))
     #expect(try SerialOption.parse("socket:s") == .socket("s"))
     for text in ["", "file:", "socket:", "pty", "STDIO"] {
       #expect(throws: Complaint.self) { try SerialOption.parse(text) }

@@ -5,7 +5,7 @@ import Testing
 @testable import Display
 
 @Suite struct AnimatedPNGTests {
-  private let path = "/tmp/porthole-film-\(getpid())-\(Monitor.monotonic()).png"
+  private let path = "\(P_tmpdir)/porthole-film-\(getpid())-\(Monitor.monotonic()).png"
 
   private struct Chunk {
     var type: String

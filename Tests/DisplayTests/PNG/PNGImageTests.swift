@@ -50,7 +50,7 @@ import Testing
   }
 
   @Test func fileIsWrittenWhole() throws {
-    let path = "/tmp/porthole-png-\(getpid()).png"
+    let path = "\(P_tmpdir)/porthole-png-\(getpid()).png"
     defer { unlink(path) }
     try PNGImage.write(frame(8, 8) { _ in 0xFF }, to: path)
     try PNGImage.write(frame(9, 9) { _ in 0xEE }, to: path)

@@ -6,7 +6,7 @@ import Testing
 
 @Suite(.serialized, .timeLimit(.minutes(1))) struct VNCListenerTests {
   private func temporary(_ name: String) -> String {
-    "/tmp/porthole-vnc-\(getpid())-\(name).sock"
+    "\(P_tmpdir)/porthole-vnc-\(getpid())-\(name).sock"
   }
 
   private func problem(_ address: VNCConfiguration.Address) -> String? {
