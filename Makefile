@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test test-full check format bench fuzz fuzz-cpu fuzz-bytes fuzz-devices fuzz-images sanitize build install package clean
+.PHONY: help run test test-full check format bench fuzz fuzz-packages fuzz-cpu fuzz-bytes fuzz-devices fuzz-images sanitize build install package clean
 
 PREFIX ?= /usr/local
 # What `make run` boots, what it calls it, where viewers connect, and any other options.
@@ -57,25 +57,28 @@ bench: ## Measure beside QEMU; BENCH_JSON=file saves the rows
 	  --exits "$(CURDIR)/.build/release/ExitBenchmark" \
 	  --watcher "$(CURDIR)/.build/release/Watcher" $(ARGS)
 
-fuzz: build fuzz-bytes fuzz-devices fuzz-images ## Feed desktops and the software processor garbage (SECONDS_EACH=20)
+fuzz: fuzz-packages build fuzz-bytes fuzz-devices fuzz-images ## Feed desktops and the software processor garbage (SECONDS_EACH=20)
 	@python3 Fuzz/fuzz.py --porthole "$(BINARY)" --seconds $(SECONDS_EACH) $(ARGS)
 
-fuzz-cpu: ## Random instructions in software and on the host's processor (SECONDS_EACH= or CASES=)
+fuzz-packages:
+	@scripts/install-dependencies.sh fuzz
+
+fuzz-cpu: fuzz-packages ## Random instructions in software and on the host's processor (SECONDS_EACH= or CASES=)
 	swift build $(RELEASE) --product CPUFuzz
 	@$(CURDIR)/.build/release/CPUFuzz \
 	  $(if $(CASES),--cases $(CASES),--seconds $(SECONDS_EACH)) $(if $(SEED),--seed $(SEED))
 
-fuzz-bytes: ## Any bytes in any mode of the software processor, guided by coverage (SECONDS_EACH=20)
+fuzz-bytes: fuzz-packages ## Any bytes in any mode of the software processor, guided by coverage (SECONDS_EACH=20)
 	swift build -c release --scratch-path .build/fuzzer --target ProcessorFuzzing \
 	  -Xswiftc -sanitize=fuzzer
 	@scripts/fuzz-bytes.sh .build/fuzzer 128 $(SECONDS_EACH)
 
-fuzz-devices: ## Any accesses to the chips, guided by coverage (SECONDS_EACH=20 DEVICE=name for one)
+fuzz-devices: fuzz-packages ## Any accesses to the chips, guided by coverage (SECONDS_EACH=20 DEVICE=name for one)
 	swift build -c release --scratch-path .build/device-fuzzer --target DeviceFuzzing \
 	  -Xswiftc -sanitize=fuzzer -Xswiftc -DFUZZING
 	@$(if $(DEVICE),FUZZ_DEVICE='$(DEVICE)') scripts/fuzz-bytes.sh .build/device-fuzzer 1024 $(SECONDS_EACH)
 
-fuzz-images: ## Any bytes as a disk image, guided by coverage (SECONDS_EACH=20)
+fuzz-images: fuzz-packages ## Any bytes as a disk image, guided by coverage (SECONDS_EACH=20)
 	swift build -c release --scratch-path .build/image-fuzzer --target ImageFuzzing \
 	  -Xswiftc -sanitize=fuzzer -Xswiftc -DFUZZING
 	@scripts/fuzz-bytes.sh .build/image-fuzzer 65536 $(SECONDS_EACH)
@@ -85,7 +88,7 @@ fuzz-images: ## Any bytes as a disk image, guided by coverage (SECONDS_EACH=20)
 # Left out as well are the tests that run the host's own instructions, at addresses that the address
 # sanitizer has for itself; make fuzz-cpu has them. Little of what is freed is kept back, since some
 # tests look at how the process grows.
-sanitize: ## The unit tests under the address sanitizer
+sanitize: fuzz-packages ## The unit tests under the address sanitizer
 	LSAN_OPTIONS=suppressions=$(CURDIR)/scripts/lsan.supp ASAN_OPTIONS=quarantine_size_mb=4 \
 	  swift test --no-parallel --sanitize=address --scratch-path .build/address \
 	  --skip RandomCaseTests

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what is missing to build and run (run), to test as well (test), to measure (bench), or
-# to pack (package).
+# Installs what is missing to build and run (run), to test as well (test), to measure (bench), to
+# pack (package), or to fuzz (fuzz).
 # Does nothing, and asks no network, where everything is there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -13,7 +13,7 @@ build_packages=(
 )
 pack_packages=(dpkg-dev binutils python3)
 test_packages=(
-  "${pack_packages[@]}" mandoc mmdebstrap fakeroot uidmap e2fsprogs
+  "${pack_packages[@]}" mount procps systemd-container zsh fish mandoc mmdebstrap fakeroot uidmap e2fsprogs
   python3-venv grub-pc-bin grub-common xorriso mtools dosfstools syslinux syslinux-common
   memtest86+ mbr debian-archive-keyring tigervnc-viewer tigervnc-tools xvfb xdotool imagemagick
   acpica-tools dmidecode seabios ovmf grub-efi-amd64-bin qemu-utils
@@ -38,6 +38,12 @@ missing() {
   done
 }
 
+# Runs a command, and shows what it said where it failed.
+quietly() {
+  local said
+  said=$("$@" 2>&1) || { echo "$said" >&2; return 1; }
+}
+
 install_packages() {
   local list=("$@") become=() apt
   if [ "$(id -u)" -ne 0 ]; then
@@ -48,10 +54,8 @@ install_packages() {
   fi
   echo "installing from Debian: ${list[*]}" >&2
   apt=("${become[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq)
-  "${apt[@]}" install --no-install-recommends -y "${list[@]}" >/dev/null 2>&1 ||
-    { "${apt[@]}" update >&2 &&
-      "${apt[@]}" install --no-install-recommends -y "${list[@]}" >&2; } ||
-    return 1
+  quietly "${apt[@]}" install --no-install-recommends -y "${list[@]}" 2>/dev/null ||
+    { quietly "${apt[@]}" update && quietly "${apt[@]}" install --no-install-recommends -y "${list[@]}"; }
 }
 
 # Where the host is no Debian, the headers decide.
@@ -69,7 +73,8 @@ case $purpose in
   test) wanted=("${build_packages[@]}" "${test_packages[@]}") ;;
   bench) wanted=("${build_packages[@]}" python3 debian-archive-keyring tigervnc-standalone-server qemu-utils) ;;
   package) wanted=("${build_packages[@]}" "${pack_packages[@]}") ;;
-  *) complain "usage: $0 run|test|bench|package" ;;
+  fuzz) wanted=("${build_packages[@]}" python3) ;;
+  *) complain "usage: $0 run|test|bench|package|fuzz" ;;
 esac
 
 if command -v apt-get >/dev/null && command -v dpkg-query >/dev/null; then
@@ -93,6 +98,8 @@ fi
   else
     note="there is no /dev/kvm: switch virtualization on in the firmware, or load the module kvm_intel or kvm_amd"
   fi
-  [ "$purpose" != run ] || complain "$note"
-  echo "porthole: $note; what needs it is skipped" >&2
+  case $purpose in
+    test | bench) echo "porthole: $note; what needs it is skipped" >&2 ;;
+    run) echo "porthole: $note; until then desktops run by the processor in software" >&2 ;;
+  esac
 }

@@ -123,14 +123,20 @@ public final class Machine: @unchecked Sendable {
   /// The TCP port of the VNC server.
   public var vncPort: UInt16? { vncServer?.port }
 
-  /// The picture as it is now.
-  public func capture() -> Frame { parts.video.capture() }
+  /// The picture as it is now; a `steady` one with everything shown that blinks.
+  public func capture(steady: Bool = false) -> Frame {
+    parts.video.screenshot(steady: steady).frame
+  }
 
   /// The picture as it is now, and what is known of it.
   public func screenshot() -> Screenshot { parts.video.screenshot() }
 
   /// The text on the screen; nil while the display is in a graphics mode.
   public func textScreen() -> TextScreen? { parts.video.textScreen() }
+
+  /// What the guest said on its serial port since the start or the last reset: the last 64 KiB at
+  /// least.
+  public var serialBytes: [UInt8] { parts.serial.said }
 
   /// Copies guest-physical memory, for tests and debuggers.
   public func guestMemory(at address: UInt64, count: Int) -> [UInt8] {
@@ -171,6 +177,7 @@ public final class Machine: @unchecked Sendable {
       for device in parts.devices { device.reset() }
       parts.chipset.configure()
       parts.input.releaseEverything()
+      parts.serial.forget()
       if wantsMenu { parts.firmware.requestBootMenu() }
     }
     for local in parts.apicBus.localAPICs { local.reset() }

@@ -8,10 +8,11 @@ import KVMEngine
 /// waits for a terminal or a peer; what finds the buffer full is lost, as on a cable without
 /// handshake. Its lock comes after the UART's.
 public final class SerialBackend: @unchecked Sendable {
-  // SAFETY: `outgoing` and `lost` are read and written with `monitor` held; descriptors are used on
-  // the backend's thread, and written before it starts.
+  // SAFETY: `outgoing`, `record` and `lost` are read and written with `monitor` held; descriptors are
+  // used on the backend's thread, and written before it starts.
   private let monitor = Monitor()
   private var outgoing: [UInt8] = []
+  private var record = SerialRecord()
   private var lost = 0
   private let wake: Int32
   private let input: Int32
@@ -114,6 +115,7 @@ public final class SerialBackend: @unchecked Sendable {
   /// A byte from the guest. Never waits.
   public func send(_ byte: UInt8) {
     let first = monitor.withLock {
+      record.append(byte)
       guard outgoing.count < Self.bufferLimit else {
         lost &+= 1
         return false
@@ -123,6 +125,13 @@ public final class SerialBackend: @unchecked Sendable {
     }
     if first { signalThread() }
   }
+
+  /// What the guest said since the machine's start or its last reset, as far as it is recent: the last
+  /// 64 KiB at least.
+  public var said: [UInt8] { monitor.withLock { record.bytes } }
+
+  /// Forgets what was said: another guest begins.
+  func forget() { monitor.withLock { record = SerialRecord() } }
 
   private func signalThread() {
     var one: UInt64 = 1

@@ -162,8 +162,29 @@ def test_the_serial_port_is_a_console(store, folder, boot_sector):
         said = b""
         while b"IBM" not in said:
             said += link.recv(10)
+    # Others see what it said, too, however many were connected since.
+    store.good("wait", "desk", "--console", "IBM", "--timeout", "10")
+    assert "IBM" in store.good("text", "--name", "desk", "--serial")
+    assert store("wait", "desk", "--console", "DEC", "--timeout", "0.2").returncode == 3
+    store.good("reset", "--name", "desk")
+    until(lambda: "IBM" not in store.good("text", "--name", "desk", "--serial"), 10, "another start")
     store.good("kill", "desk")
     assert "does not run" in store.refused("console", "desk")
+
+
+@pytest.mark.parametrize("sign, late", [
+    (("--ready-text", "Hello"), False), (("--ready-console", "login:"), False),
+    (("--ready-still", "1"), False), (("--ready-console", "Hello"), True)])
+def test_an_image_says_how_to_tell_that_its_system_is_up(store, boot_sector, sign, late):
+    # Writes "Hello" to the screen and "login: " to COM1, and halts.
+    image = boot_sector(bytes.fromhex(
+        "31c08ed8be3a7cac84c07409b40ebb0700cd10ebf2bafb03b003eebe407cbaf803ac84c0741088c4"
+        "b2fdeca82074fbb2f888e0eeebebfbf4ebfc")
+        + b"Hello\0login: \0")
+    store.good("image", "import", image, "--name", "system", "--kind", "floppy", *sign)
+    store.good("create", "desk", "--image", "system", "--start", "--vnc", "none")
+    result = store("wait", "desk", "--ready", "--timeout", "1" if late else "20", timeout=30)
+    assert result.returncode == (3 if late else 0), result.stderr
 
 
 @pytest.mark.parametrize("name", [

@@ -37,6 +37,66 @@ porthole stop --name clean
 wait $!
 """
 
+# What a system with a real systemd does, from the package before this one to none; `set -x` tells
+# which step failed.
+LIFE = """\
+set -ex
+cd /root
+main() { systemctl show -P MainPID porthole@desk; }
+becomes() { for i in $(seq 100); do [ "$(systemctl is-active porthole@desk)" != $1 ] || return 0; \
+sleep 0.2; done; return 1; }
+links=/etc/systemd/system/multi-user.target.wants
+
+dpkg -i old.deb
+porthole create desk --guest demo --engine software --memory 32M
+systemctl enable --now porthole@desk
+systemctl is-active porthole@desk
+first=$(main)
+porthole list | grep 'desk.*pid '
+
+: an upgrade leaves it running, and its next start is of the new version
+dpkg -i new.deb
+test "$(main)" = $first
+porthole screenshot --name desk desk.png
+systemctl restart porthole@desk
+second=$(main)
+test $second != $first
+
+: what crashed comes back, what was switched off stays off
+kill -9 $second
+sleep 1
+becomes active
+test "$(main)" != $second
+porthole stop desk --timeout 0
+becomes inactive
+systemctl start porthole@desk
+
+: removing stops what systemd has started, and leaves what was made
+dpkg --remove porthole > removed
+grep /var/lib/porthole removed
+! systemctl is-active porthole@desk
+! pgrep porthole
+test -e /var/lib/porthole/desktops/desk/desktop.yaml
+test -L $links/porthole@desk.service
+dpkg --purge porthole > purged
+grep /var/lib/porthole purged
+test -e /var/lib/porthole/desktops/desk/desktop.yaml
+test ! -L $links/porthole@desk.service
+
+dpkg -i new.deb
+systemctl start porthole@desk
+porthole list | grep 'desk.*pid '
+"""
+UNIT = """\
+[Unit]
+After=multi-user.target
+[Service]
+Type=oneshot
+StandardOutput=file:/root/said
+StandardError=file:/root/said
+ExecStart=/bin/sh -c 'sh /root/life.sh; echo "status $?"; systemctl poweroff'
+"""
+
 pytestmark = pytest.mark.without_kvm
 
 
@@ -216,3 +276,43 @@ def test_a_clean_debian_installs_and_runs_it(packed, folder):
     with Image.open(os.path.join(folder, "clean.png")) as picture:
         assert picture.size == (1024, 768)
         assert len(picture.convert("RGB").getcolors(1 << 20)) > 1000
+
+
+@pytest.mark.limit(900)
+@pytest.mark.skipif(not FULL, reason="PORTHOLE_FULL=1 boots a clean Debian for it")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can boot a system in a container")
+def test_a_systemd_starts_upgrades_and_removes_it(packed, folder):
+    """A desktop outlives an upgrade, and its files outlive the package."""
+    path, tree = packed
+    old = os.path.join(folder, "old")
+    shutil.copytree(tree, old)
+    control = os.path.join(old, "DEBIAN/control")
+    with open(control) as file:
+        text = re.sub("^Version: .*", "Version: 0.0.1", file.read(), flags=re.M)
+    with open(control, "w") as file:
+        file.write(text)
+    subprocess.run(["dpkg-deb", "--root-owner-group", "-Znone", "-b", old, old + ".deb"], check=True,
+                   stdout=subprocess.DEVNULL)
+    system = os.path.join(folder, "system")
+    depends = [re.split("[ (:]", each.strip())[0] for each in field(path, "Depends").split(",")]
+    made = subprocess.run(
+        ["mmdebstrap", "--quiet", "--variant=minbase", "--format=directory",
+         "--include=" + ",".join(["systemd-sysv", "dbus", "procps", *depends]), RELEASE, system,
+         f"deb [signed-by={KEYRING}] {Apt.mirror()} {RELEASE} main"], capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr[-4000:]
+    root = os.path.join(system, "root")
+    shutil.copy(path, os.path.join(root, "new.deb"))
+    shutil.copy(old + ".deb", root)
+    for name, text in (("root/life.sh", LIFE), ("etc/systemd/system/life.service", UNIT)):
+        with open(os.path.join(system, name), "w") as file:
+            file.write(text)
+    wants = os.path.join(system, "etc/systemd/system/multi-user.target.wants")
+    os.symlink("/etc/systemd/system/life.service", os.path.join(wants, "life.service"))
+    booted = subprocess.run(
+        ["systemd-nspawn", "--quiet", "--boot", "--register=no", "--keep-unit", "--console=pipe",
+         "-D", system], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
+    with open(os.path.join(root, "said")) as file:
+        said = file.read()
+    assert said.rstrip().endswith("status 0"), said[-4000:] + booted.stderr[-1000:]
+    with Image.open(os.path.join(root, "desk.png")) as picture:
+        assert picture.size == (1024, 768)

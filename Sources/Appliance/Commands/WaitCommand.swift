@@ -6,14 +6,15 @@ import KVMEngine
 struct WaitCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "wait",
-    abstract: "Waits until a desktop runs, has stopped, shows a text, or is still.",
+    abstract: "Waits until a desktop runs, has stopped, shows or says a text, or is still.",
     discussion: """
       The exit status is 0 when it is so, and 3 when it was not in time.
 
         porthole wait desk                       # until it runs
         porthole wait desk --text 'login:'       # until that stands on the text screen
+        porthole wait desk --console 'login:'    # until it has said that on its serial port
         porthole wait desk --still 2             # until the picture has not changed for 2 seconds
-        porthole wait desk --ready               # as its golden image says: a text, or stillness
+        porthole wait desk --ready               # as its golden image says: a text, a line, stillness
         porthole wait desk --stopped
       """)
 
@@ -25,6 +26,9 @@ struct WaitCommand: ParsableCommand {
 
   @Option(name: .long, help: "A text that is to stand on the screen.")
   var text: String?
+
+  @Option(name: .long, help: "A text that the guest is to say on its serial port.")
+  var console: String?
 
   @Option(
     name: .long,
@@ -43,8 +47,10 @@ struct WaitCommand: ParsableCommand {
   private static let pause: useconds_t = 50_000
 
   func validate() throws {
-    guard [text != nil, still != nil, stopped, ready].count(where: { $0 }) < 2 else {
-      throw ValidationError("--text, --still, --ready and --stopped exclude each other")
+    guard [text != nil, console != nil, still != nil, stopped, ready].count(where: { $0 }) < 2
+    else {
+      throw ValidationError(
+        "--text, --console, --still, --ready and --stopped exclude each other")
     }
     guard timeout > 0, timeout < 1e6, still.map({ $0 > 0 && $0 < 1e6 }) ?? true else {
       throw ValidationError("seconds are more than 0, and less than a million")
@@ -53,8 +59,7 @@ struct WaitCommand: ParsableCommand {
 
   func run() throws {
     let deadline = Monitor.monotonic() &+ UInt64(timeout * 1e9)
-    var watch = Watch(name: name, text: text, still: still, stopped: stopped)
-    if ready { try watch.take(try sign()) }
+    var watch = Watch(name: name, sign: ready ? try sign() : given, stopped: stopped)
     while try !watch.isFulfilled() {
       guard Monitor.monotonic() < deadline else {
         Console.error("porthole: desktop \(name): after \(timeout) s \(watch.lack)")
@@ -64,61 +69,88 @@ struct WaitCommand: ParsableCommand {
     }
   }
 
+  /// What the options ask for.
+  private var given: Sign? {
+    text.map { .text($0) } ?? console.map { .console($0) } ?? still.map { .still(seconds: $0) }
+  }
+
   /// What the desktop's image has as the sign of a system that has started.
-  private func sign() throws -> ReadySign {
+  private func sign() throws -> Sign {
     let configuration = try DesktopStore(directories: .locate()).find(name).configuration()
     guard let image = configuration["image"], !image.contains("/"),
       let sign = try ImageStore.locate().image(named: image).settings.ready
     else {
       throw Complaint("the image of \(name) has no sign for that; wait with --text or --still")
     }
-    return sign
+    return Sign(sign)
+  }
+
+  /// A sign, as an image has it, with any part of a second.
+  private enum Sign {
+    case text(String)
+    case console(String)
+    case still(seconds: Double)
+
+    init(_ sign: ReadySign) {
+      self =
+        switch sign {
+        case .text(let text): .text(text)
+        case .console(let text): .console(text)
+        case .still(let seconds): .still(seconds: Double(seconds))
+        }
+    }
   }
 
   /// What is waited for, and what was seen of it.
   private struct Watch {
     let name: String
-    private(set) var text: String?
-    private(set) var still: Double?
+    let sign: Sign?
     let stopped: Bool
     private var client: ControlClient?
     private var mark: String?
     private var since: UInt64 = 0
 
-    init(name: String, text: String?, still: Double?, stopped: Bool) {
-      (self.name, self.text, self.still, self.stopped) = (name, text, still, stopped)
-    }
-
-    mutating func take(_ sign: ReadySign) throws {
-      switch sign {
-      case .text(let text): self.text = text
-      case .still(let seconds): still = Double(seconds)
-      }
+    init(name: String, sign: Sign?, stopped: Bool) {
+      (self.name, self.sign, self.stopped) = (name, sign, stopped)
     }
 
     /// What is not so yet.
     var lack: String {
-      if let text { return "\"\(text)\" does not stand on the screen" }
-      if still != nil { return "its picture is not still" }
-      return stopped ? "it still runs" : "it does not run"
+      switch sign {
+      case .text(let text): "\"\(text)\" does not stand on the screen"
+      case .console(let text): "\"\(text)\" was not said on the serial port"
+      case .still: "its picture is not still"
+      case nil: stopped ? "it still runs" : "it does not run"
+      }
     }
 
     mutating func isFulfilled() throws -> Bool {
       if stopped { return try !Self.runs(name) }
       guard let client = try connection() else { return false }
       do {
-        if let text { return try client.call(.text).reply.text?.contains(text) ?? false }
-        guard let still else { return true }
-        let frame = try client.call(.frame, mark: mark).reply.frame
-        if frame?.mark != mark {
-          mark = frame?.mark
-          since = Monitor.monotonic()
+        switch sign {
+        case .text(let text): return try client.call(.text).reply.text?.contains(text) ?? false
+        case .console(let text):
+          return try client.call(.serial).reply.text?.contains(text) ?? false
+        case .still(let seconds): return try isStill(client, seconds)
+        case nil: return true
         }
-        return Monitor.monotonic() &- since >= UInt64(still * 1e9)
+      } catch let failure as ControlFailure where failure.code == .unknownMethod {
+        throw Complaint(
+          "desktop \(name) was started by an older porthole, which does not tell that; restart it")
       } catch is ControlFailure {
         // The screen shows graphics, not text: it may show text again.
         return false
       }
+    }
+
+    private mutating func isStill(_ client: ControlClient, _ seconds: Double) throws -> Bool {
+      let frame = try client.call(.frame, mark: mark, steady: true).reply.frame
+      if frame?.mark != mark {
+        mark = frame?.mark
+        since = Monitor.monotonic()
+      }
+      return Monitor.monotonic() &- since >= UInt64(seconds * 1e9)
     }
 
     /// A connection to the desktop; nil while it does not run.

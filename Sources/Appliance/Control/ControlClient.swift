@@ -74,12 +74,13 @@ struct ControlClient {
   @discardableResult
   func call(
     _ method: ControlMethod, text: String? = nil, chord: String? = nil, path: String? = nil,
-    mark: String? = nil, stops: Bool? = nil, picture: PictureWish = PictureWish(),
-    waits: Bool = false
+    mark: String? = nil, steady: Bool? = nil, stops: Bool? = nil,
+    picture: PictureWish = PictureWish(), waits: Bool = false
   ) throws -> Answer {
     let request = ControlRequest(
       v: ControlProtocol.version, id: 1, method: method.rawValue, text: text, chord: chord,
-      path: path, mark: mark, region: picture.region, scale: picture.scale, stops: stops)
+      path: path, mark: mark, region: picture.region, scale: picture.scale, steady: steady,
+      stops: stops)
     return try call(request, waits: waits)
   }
 

@@ -51,7 +51,7 @@ struct ControlDispatcher: Sendable {
       answer.reply.picture = facts
       answer.reply.body = answer.body.count
     case .frame:
-      let frame = try desktop.frame()
+      let frame = try desktop.frame(steady: request.steady ?? false)
       let description = ControlFrame(frame)
       answer.reply.frame = description
       if description.mark != request.mark {
@@ -59,6 +59,7 @@ struct ControlDispatcher: Sendable {
         answer.reply.body = answer.body.count
       }
     case .text: answer.reply.text = try desktop.text()
+    case .serial: answer.reply.text = desktop.serial
     case .type: try desktop.type(try needed(request.text, "type", "text"))
     case .key: try desktop.press(try needed(request.chord, "key", "chord"))
     case .paste: try desktop.paste()

@@ -16,8 +16,8 @@ enum ControlProtocol {
 
 /// What a client can ask for.
 enum ControlMethod: String, CaseIterable, Sendable {
-  case status, screenshot, frame, text, type, key, paste, click, pause, resume, save, reset
-  case powerdown, stop, subscribe
+  case status, screenshot, frame, text, serial, type, key, paste, click, pause, resume, save
+  case reset, powerdown, stop, subscribe
 }
 
 /// One request: a line of JSON.
@@ -43,6 +43,8 @@ struct ControlRequest: Codable, Equatable, Sendable {
   /// What of the picture, and how large: x, y, width, height; a factor.
   var region: [Int]?
   var scale: Double?
+  /// Whether everything that blinks is shown.
+  var steady: Bool?
   /// Whether the desktop stops once it is saved.
   var stops: Bool?
 }
@@ -54,7 +56,7 @@ struct ControlReply: Codable, Equatable, Sendable {
   var id: Int?
   /// Why the request failed; nil where it did not.
   var error: ControlFailure?
-  /// The answer to `text`.
+  /// The answer to `text` and to `serial`.
   var text: String?
   /// The answer to `status`.
   var status: DesktopStatus?

@@ -10,10 +10,12 @@ protocol DesktopControl: Sendable {
   var status: DesktopStatus { get }
   /// The picture as it is now, as `wish` says: a PNG file's bytes, and what is known of them.
   func screenshot(_ wish: PictureWish) throws -> (file: [UInt8], facts: PictureFacts)
-  /// The picture as it is now.
-  func frame() throws -> Frame
+  /// The picture as it is now; a `steady` one with everything shown that blinks.
+  func frame(steady: Bool) throws -> Frame
   /// The text screen as it is now, a line feed after each row; throws in a graphics mode.
   func text() throws -> String
+  /// What the guest said on its serial port since its start, as far as it is recent.
+  var serial: String { get }
   /// Types `text` on the keyboard; returns when the keyboard has taken it.
   func type(_ text: String) throws
   /// Presses keys together, as `ctrl-alt-del`, and lets them go.
@@ -90,7 +92,7 @@ struct LiveDesktop: DesktopControl {
     return (try PNGImage.encode(frame), facts)
   }
 
-  func frame() -> Frame { machine.capture() }
+  func frame(steady: Bool) -> Frame { machine.capture(steady: steady) }
 
   func text() throws -> String {
     guard let screen = machine.textScreen() else {
@@ -98,6 +100,8 @@ struct LiveDesktop: DesktopControl {
     }
     return screen.text
   }
+
+  var serial: String { String(decoding: machine.serialBytes, as: UTF8.self) }
 
   func type(_ text: String) throws { try machine.inputHub.type(text) }
   func press(_ chord: String) throws { try machine.inputHub.press(chord: chord) }

@@ -101,12 +101,18 @@ extension ImageSettings {
       return kind
     }
     keyboard = try keys.value("keyboard") { try KeyboardOption.parse($0).name }
-    let text = try keys.text("ready-text")
-    let seconds = try keys.integer("ready-still", in: ReadySign.stillness)
-    guard text == nil || seconds == nil else {
-      throw keys.error("ready-still", "and ready-text exclude each other")
+    let signs: [(key: String, sign: ReadySign)] = [
+      ("ready-text", try keys.text("ready-text").map { .text($0) }),
+      ("ready-console", try keys.text("ready-console").map { .console($0) }),
+      (
+        "ready-still",
+        try keys.integer("ready-still", in: ReadySign.stillness).map { .still(seconds: $0) }
+      ),
+    ].compactMap { key, sign in sign.map { (key, $0) } }
+    if signs.count > 1 {
+      throw keys.error(signs[1].key, "and \(signs[0].key) exclude each other")
     }
-    ready = text.map { .text($0) } ?? seconds.map { .still(seconds: $0) }
+    ready = signs.first?.sign
   }
 
   /// Writes what is set, and what could be.
@@ -128,13 +134,15 @@ extension ImageSettings {
       writer.example("keyboard", "de")
     }
     writer.comment(
-      "Its system has started when this text is on the screen, or when the picture was still for so "
-        + "many seconds.")
+      "Its system has started when this text is on the screen, or was said on the serial port, or "
+        + "when the picture was still for so many seconds.")
     switch ready {
     case .text(let text): writer.entry("ready-text", text)
+    case .console(let text): writer.entry("ready-console", text)
     case .still(let seconds): writer.entry("ready-still", seconds)
     case nil:
       writer.example("ready-text", "login:")
+      writer.example("ready-console", "login:")
       writer.example("ready-still", "3")
     }
   }

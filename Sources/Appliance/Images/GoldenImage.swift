@@ -48,6 +48,8 @@ struct ImageSettings: Sendable, Equatable {
 enum ReadySign: Sendable, Equatable {
   /// This text stands on the text screen.
   case text(String)
+  /// The guest has said this text on its serial port.
+  case console(String)
   /// The picture has not changed for so many seconds.
   case still(seconds: Int)
 

@@ -7,6 +7,7 @@ struct ImageReport: Encodable {
   /// What shows that its system has started.
   struct Ready: Encodable {
     var text: String?
+    var console: String?
     var still: Int?
   }
 
@@ -45,6 +46,7 @@ struct ImageReport: Encodable {
     keyboard = image.settings.keyboard
     switch image.settings.ready {
     case .text(let text): ready = Ready(text: text)
+    case .console(let text): ready = Ready(console: text)
     case .still(let seconds): ready = Ready(still: seconds)
     case nil: ready = nil
     }
@@ -70,6 +72,9 @@ struct ImageReport: Encodable {
     if let firmware { lines.append(("firmware", firmware)) }
     if let keyboard { lines.append(("keyboard", keyboard)) }
     if let text = ready?.text { lines.append(("ready when", "\"\(text)\" is on the screen")) }
+    if let text = ready?.console {
+      lines.append(("ready when", "\"\(text)\" was said on the serial port"))
+    }
     if let still = ready?.still {
       lines.append(("ready when", "the picture is still for \(still) s"))
     }

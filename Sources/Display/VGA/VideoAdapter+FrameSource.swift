@@ -23,20 +23,23 @@ extension VideoAdapter {
 
   /// The picture as it is now, taken while the guest drew nothing; where it draws all the time, as
   /// it is after ``attempts`` attempts.
-  public func screenshot() -> Screenshot {
-    var taken = attempt()
-    for _ in 1..<Self.attempts where !taken.whole { taken = attempt() }
+  /// - Parameter steady: with everything shown that blinks, so that only the guest changes pictures.
+  public func screenshot(steady: Bool = false) -> Screenshot {
+    var taken = attempt(steady)
+    for _ in 1..<Self.attempts where !taken.whole { taken = attempt(steady) }
     return taken.screenshot
   }
 
-  private func attempt() -> (screenshot: Screenshot, whole: Bool) {
+  private func attempt(_ steady: Bool) -> (screenshot: Screenshot, whole: Bool) {
     let (shot, size, sequence, changed) = state.withLock { live in
       let shot = takeShot(&live)
       return (shot, live.size, live.sequence, live.changedAt)
     }
     let frame = Frame(size: size)
     var renderer = Renderer()
-    _ = renderer.update(frame, shot, memory: memory, everything: true)
+    var drawn = shot
+    if steady { drawn.time = 0 }
+    _ = renderer.update(frame, drawn, memory: memory, everything: true)
     let whole = state.withLock { live in
       collectDirtyPages(&live)
       noteSequence(&live, at: shot.time)

@@ -77,6 +77,12 @@ import Testing
     #expect(again.text == "C:\\>\u{2592}\n\"quoted\"\n")
   }
 
+  @Test func whatTheGuestSaidOnItsSerialPortComesAsItIs() throws {
+    let reply = answer(#"{"v":1,"method":"serial"}"#).reply
+    let again = try ControlCoding.message(ControlReply.self, in: ControlCoding.line(reply))
+    #expect(again.text == "\u{1B}[2Jdebian login: \r\n")
+  }
+
   @Test func keysAndTextReachTheDesktop() {
     let desktop = FakeDesktop()
     _ = answer(#"{"v":1,"method":"type","text":"ls\n\u00e9"}"#, desktop)

@@ -26,7 +26,8 @@ final class FakeDesktop: DesktopControl {
     )
   }
 
-  func frame() -> Frame {
+  func frame(steady: Bool) -> Frame {
+    if steady { note("steady frame") }
     let frame = Frame(size: FrameSize(width: 3, height: 2))
     for index in 0..<6 { frame.pixels[index] = UInt32(index) * 0x11_2233 }
     return frame
@@ -36,6 +37,8 @@ final class FakeDesktop: DesktopControl {
     if isGraphical { throw Complaint("the screen shows graphics") }
     return "C:\\>\u{2592}\n\"quoted\"\n"
   }
+
+  let serial = "\u{1B}[2Jdebian login: \r\n"
 
   func type(_ text: String) throws { note("type \(text)") }
 

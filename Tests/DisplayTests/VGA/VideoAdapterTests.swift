@@ -88,6 +88,21 @@ private let hasKVM = access("/dev/kvm", R_OK | W_OK) == 0
     #expect(kit.adapter.screenshot().sequence == third.sequence)
   }
 
+  @Test func aSteadyPictureShowsWhatBlinks() throws {
+    let kit = try AdapterKit()
+    kit.setTextMode()
+    kit.adapter.writeText(offset: 0, bytes: [0x41, 0x9E])
+    var usual: Set<UInt64> = []
+    var steady: Set<UInt64> = []
+    for _ in 0..<20 {
+      kit.clock.advance(100_000_000)
+      usual.insert(kit.adapter.screenshot().frame.digest)
+      steady.insert(kit.adapter.screenshot(steady: true).frame.digest)
+    }
+    #expect(usual.count > 1)
+    #expect(steady.count == 1)
+  }
+
   /// Random registers, accesses and drawing, with a fixed seed: nothing traps, and the picture that
   /// grew by updates is the one that is drawn afresh.
   @Test(arguments: [1, 2, 3] as [UInt64])

@@ -22,6 +22,10 @@ struct ImageSettingsOptions: ParsableArguments {
   @Option(name: .long, help: "Its system has started when this text is on the text screen.")
   var readyText: String?
 
+  @Option(
+    name: .long, help: "Its system has started when this text was said on the serial port.")
+  var readyConsole: String?
+
   @Option(name: .long, help: "Its system has started when the picture was still for SECONDS.")
   var readyStill: Int?
 
@@ -30,8 +34,8 @@ struct ImageSettingsOptions: ParsableArguments {
       throw ValidationError(
         "a desktop has 1 to \(MachineConfiguration.maximumProcessors) processors, not \(cpus)")
     }
-    if readyText != nil && readyStill != nil {
-      throw ValidationError("--ready-text and --ready-still exclude each other")
+    guard [readyText != nil, readyConsole != nil, readyStill != nil].count(where: { $0 }) < 2 else {
+      throw ValidationError("--ready-text, --ready-console and --ready-still exclude each other")
     }
     if let readyStill, !ReadySign.stillness.contains(readyStill) {
       throw ValidationError(
@@ -44,6 +48,6 @@ struct ImageSettingsOptions: ParsableArguments {
   var settings: ImageSettings {
     ImageSettings(
       memory: memory, cpus: cpus, firmware: firmware, keyboard: keyboard?.name,
-      ready: readyText.map { .text($0) } ?? readyStill.map { .still(seconds: $0) })
+      ready: readyText.map { .text($0) } ?? readyConsole.map { .console($0) } ?? readyStill.map { .still(seconds: $0) })
   }
 }

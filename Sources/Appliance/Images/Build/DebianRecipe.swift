@@ -25,9 +25,8 @@ struct DebianRecipe: Sendable, Equatable {
   static let date = 1_686_355_200
   /// What makes it a system that one can log in to, and that the power button switches off.
   private static let basis = [
-    "dbus", "e2fsprogs", "initramfs-tools", "kmod", "less", "procps", "sudo", "systemd-sysv",
-    "udev",
-    "vim-tiny",
+    "dbus", "e2fsprogs", "fdisk", "initramfs-tools", "kmod", "less", "procps", "sudo",
+    "systemd-sysv", "udev", "vim-tiny",
   ]
 
   /// Every package to install, in order.
@@ -63,6 +62,7 @@ struct DebianRecipe: Sendable, Equatable {
       "--essential-hook=" + Self.initramfs,
       "--customize-hook=" + Self.account,
       "--customize-hook=" + boot,
+      "--customize-hook=" + GrowingRoot.hook,
     ]
     return arguments + [release, archive] + (mirror.map { [$0] } ?? [])
   }
