@@ -16,7 +16,7 @@ test_packages=(
   "${pack_packages[@]}" mount procps systemd-container zsh fish mandoc mmdebstrap fakeroot uidmap e2fsprogs
   python3-venv grub-pc-bin grub-common xorriso mtools dosfstools syslinux syslinux-common
   memtest86+ mbr debian-archive-keyring tigervnc-viewer tigervnc-tools xvfb xdotool imagemagick
-  acpica-tools dmidecode seabios ovmf grub-efi-amd64-bin qemu-utils
+  strace faketime acpica-tools dmidecode seabios ovmf grub-efi-amd64-bin qemu-utils
   gvncviewer remmina remmina-plugin-vnc dbus-daemon novnc websockify chromium
 )
 reference_packages=(qemu-system-x86)

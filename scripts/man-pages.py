@@ -20,7 +20,10 @@ STATUSES = [
     ("0", "It was done; of a desktop: it was switched off, by its guest, by a command or by SIGTERM."),
     ("1", "It could not be done, or the desktop could not start or go on; a sentence says why."),
     ("2", "A triple fault of the guest, where \\fB--on-triple-fault\\fR says \\fBstop\\fR."),
+    ("3", "\\fBporthole wait\\fR waited in vain."),
     ("64", "A mistake on the command line."),
+    ("78", "\\fBporthole start --foreground\\fR: there is no such desktop, or its configuration has a"
+           " mistake; another attempt would end the same."),
     ("130", "Ended by ctrl-C."),
 ]
 ENVIRONMENT = [

@@ -18,6 +18,9 @@ struct DesktopProcess {
   enum Status {
     static let failed: Int32 = 1
     static let tripleFault: Int32 = 2
+    /// EX_CONFIG of sysexits.h: no desktop of that name, or one whose configuration has a mistake.
+    /// Another attempt would end the same.
+    static let unusable: Int32 = 78
     static let interrupted: Int32 = 128 + SIGINT
   }
 

@@ -22,7 +22,10 @@ public final class Machine: @unchecked Sendable {
   /// The host's time-stamp counter when the machine was made to stand still; nil while it runs. The
   /// machine's thread's, once there is one.
   var frozenAt: UInt64? {
-    didSet { paused.store(frozenAt != nil, ordering: .relaxed) }
+    didSet {
+      paused.store(frozenAt != nil, ordering: .relaxed)
+      parts.activity.standStill(frozenAt != nil)
+    }
   }
   private let paused = Atomic(false)
   /// Why the machine stands still: somebody asked for it, or the host has no room for what the guest

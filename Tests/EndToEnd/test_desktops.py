@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import re
 import shutil
 import signal
@@ -12,10 +11,12 @@ import threading
 import time
 
 import pytest
+from PIL import Image
 
 import rfb
 from desktop import ANNOUNCEMENT, until
 from test_command_line import somebody
+from x11 import Screen
 
 pytestmark = pytest.mark.without_kvm
 
@@ -148,6 +149,129 @@ def test_desktops_are_copied_renamed_and_changed(store, folder):
     assert os.listdir(inside(store)) == []
 
 
+def test_the_desktop_is_the_first_word_of_every_command(store, folder, boot_sector):
+    # Every key's character goes to the text screen.
+    image = boot_sector(bytes.fromhex("b400cd16b40ebb0700cd10ebf3"))
+    for name in ("d1", "d2"):
+        store.good("create", name, "--floppy", image + ",read-only", "--memory", "16M")
+    store.good("start", "d1", "d2")
+    store.good("wait", "d2", "--still", "0.2")
+    picture = os.path.join(folder, "now.png")
+    store.good("screenshot", "d1", picture, "--scale", "0.5")
+    assert store.good("screenshot", "d1", "-", text=False).startswith(b"\x89PNG")
+    assert "name one of them: d1, d2" in store.refused("screenshot", picture)
+    store.good("type", "d1", "one word")
+    store.good("wait", "d1", "--text", "one word", "--timeout", "10")
+    store.good("type", "d1", "--file", "-", input="from a pipe")
+    store.good("wait", "d1", "--text", "from a pipe", "--timeout", "10")
+    store.good("type", "--name", "d2", "--enter", "d1")
+    store.good("key", "d2", "x", "shift-y", "z")
+    store.good("wait", "d2", "--text", "xYz", "--timeout", "10")
+    assert "one word" in store.good("text", "d1") and "one word" not in store.good("text", "d2")
+    store.good("click", "d1", "10", "20", "--times", "2")
+    store.good("record", "d1", os.path.join(folder, "film.png"), "--duration", "0.2")
+    for arguments, said in (
+            (("screenshot", "d1"), "d1 is a desktop"), (("screenshot",), "screenshot NAME FILE"),
+            (("type", "d1"), "d1 is a desktop"), (("key", "d1"), "which keys"),
+            (("click", "5"), "click NAME X Y"), (("click", "d1", "5", "x"), "x is none"),
+            (("screenshot", "--name", "d1", "d2", picture), "name the desktop once"),
+            (("pause", "--name", "d1", "d2"), "name the desktop once")):
+        assert said in store.refused(*arguments, status=64), arguments
+    assert [row["name"] for row in json.loads(store.good("top", "--json", "d2"))] == ["d2"]
+    assert "no desktop named d3" in store.refused("top", "d3")
+    store.good("save", "d2", os.path.join(folder, "d2.snapshot"), "--stop")
+    assert "porthole start d2" in store.refused("top", "d1", "d2")
+    # Where one runs, its name may be left out.
+    store.good("key", "a")
+    store.good("screenshot", picture)
+
+
+def test_more_desktops_than_there_are_displays_find_a_port(store):
+    host, taken = "127.0.0.7", []
+    try:
+        for port in range(5900, 6000):
+            taken.append(socket.create_server((host, port), backlog=1))
+        store.good("create", "a", "--guest", "echo", "--memory", "16M", "--vnc", host)
+        line = ANNOUNCEMENT.search(store.good("start", "a"))
+        assert 15900 <= int(line["viewers"].split(":")[1]) <= 16899
+        store.good("create", "b", "--guest", "echo", "--memory", "16M", "--vnc", host + ":5990-5999")
+        sentence = store.refused("start", "b")
+        assert "5990 to 5999 of 127.0.0.7 are all in use" in sentence and "--vnc" in sentence
+        store.good("edit", "b", "--set", f"vnc={host}:5990-6100")
+        line = ANNOUNCEMENT.search(store.good("start", "b"))
+        assert 6000 <= int(line["viewers"].split(":")[1]) <= 6100
+    finally:
+        for server in taken:
+            server.close()
+
+
+def test_a_service_is_told_what_no_other_attempt_would_mend(store):
+    assert "no desktop named nobody" in store.refused("start", "--foreground", "nobody", status=78)
+    store.good("create", "desk", "--size", "1M")
+    with open(inside(store, "desk", "desktop.yaml"), "a") as file:
+        file.write("memory: lots\n")
+    assert "is no amount" in store.refused("start", "--foreground", "desk", status=78)
+    with open(inside(store, "desk", "desktop.yaml"), "w") as file:
+        file.write("disks: gone.raw\n")
+    # The disk may come back.
+    assert "gone.raw" in store.refused("start", "--foreground", "desk")
+    unit = os.path.join(os.path.dirname(__file__), "../../Packaging/porthole@.service")
+    assert re.search("^RestartPreventExitStatus=.*\\b78\\b", open(unit).read(), re.M)
+
+
+def test_view_opens_a_window_or_says_how_to_reach_the_desktop(store, folder):
+    store.good("create", "desk", "--guest", "demo:still", "--memory", "32M", "--start")
+    address = entries(store)["desk"]["vnc"]
+    password = json.loads(store.good("show", "desk", "--json"))["password"]
+    said = f"desktop desk: connect a VNC viewer to {address} password {password}\n"
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        store.environment.pop(name, None)
+    assert store.good("view", "desk") == said
+    with Screen(folder) as screen:
+        before, store.environment = store.environment, dict(store.environment, **{
+            key: screen.environment[key] for key in ("DISPLAY", "HOME", "XAUTHORITY")})
+        assert store.good("view", "desk", "--print-only") == said
+        screen.environment = store.environment
+        viewer = screen.start(store.program, "view", "desk")
+        window = screen.window("desk", 30)
+        until(lambda: entries(store)["desk"]["viewers"] == 1, 10, "the viewer is in")
+        picture = os.path.join(folder, "now.png")
+        store.good("screenshot", "desk", picture)
+        until(lambda: screen.place(window, Image.open(picture)), 20, "it shows the desktop", pause=0.2)
+        # The password is on no command line.
+        with open(f"/proc/{viewer.pid}/cmdline") as file:
+            assert password not in file.read()
+        # Without any viewer it says the same as without a screen.
+        store.environment = dict(store.environment, PATH=folder)
+        assert store.good("view", "desk") == said
+        store.environment = before
+    store.good("create", "blind", "--guest", "echo", "--vnc", "none", "--start")
+    assert "--vnc none" in store.refused("view", "blind")
+
+
+def test_a_paused_desktop_costs_nothing_while_it_is_viewed(store):
+    store.good("create", "desk", "--guest", "demo:noise", "--memory", "32M", "--start")
+    shown = json.loads(store.good("show", "desk", "--json"))
+    host, port = shown["status"]["vnc"].split(":")
+    tasks = f"/proc/{shown['status']['pid']}/task"
+
+    def switches():
+        with_names = {task: open(f"{tasks}/{task}/comm").read().strip() for task in os.listdir(tasks)}
+        (task,) = [task for task, name in with_names.items() if name == "display"]
+        text = open(f"{tasks}/{task}/status").read()
+        return int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", text, re.M)[1])
+    with rfb.RFB(host, int(port), shown["password"]) as viewer:
+        store.good("pause", "desk")
+        # It has the whole picture, and has asked for the next change.
+        viewer.settle()
+        before = switches()
+        time.sleep(1)
+        # Sixty looks would be more switches than that.
+        assert switches() - before < 20
+        store.good("resume", "desk")
+        assert viewer.pending(5) and viewer.update()
+
+
 def test_the_serial_port_is_a_console(store, folder, boot_sector):
     # Writes every byte that comes to COM1 back, one higher.
     image = boot_sector(bytes.fromhex("bafb03b003eebafd03eca80174fbb2f8ecfec0eeebf0"))
@@ -217,40 +341,6 @@ def test_a_hundred_commands_at_once_agree(store):
     codes, _ = together(store, 30, "create", "d{0}", "--size", "1M")
     assert codes == [0] * 30 and len(entries(store)) == 30
     assert not [name for name in os.listdir(inside(store)) if name.startswith(".")]
-
-
-def test_kill_at_any_point_leaves_a_whole_desktop_or_none(store):
-    store.good("create", "base", "--size", "64M")
-    with open(inside(store, "base", "disk.raw"), "r+b") as disk:
-        disk.write(os.urandom(1 << 20))
-    chance = random.Random(7)
-    whole = {"desktop.yaml", "disk.raw", "lock", "password"}
-
-    def killed(*arguments):
-        process = subprocess.Popen(
-            [store.program, *arguments], env=store.environment, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL)
-        time.sleep(chance.uniform(0.004, 0.016))
-        process.kill()
-        return process.wait() == 0
-    ends = {}
-    for _ in range(20):
-        for arguments in (("create", "x", "--size", "64M"), ("clone", "base", "y"), ("delete", "x"),
-                          ("delete", "y")):
-            done = killed(*arguments)
-            there = sorted(entries(store))
-            names = sorted(os.listdir(inside(store)))
-            assert names == there, f"{arguments}: half-made: {names}"
-            assert "base" in there
-            for name in there:
-                assert set(os.listdir(inside(store, name))) - {"log"} == whole
-                assert store("show", name).returncode == 0
-            made = arguments[0] != "delete"
-            name = arguments[-1] if arguments[0] != "create" else "x"
-            if done:
-                assert (name in there) == made
-            ends[arguments[0], name in there] = ends.get((arguments[0], name in there), 0) + 1
-    print("how it ended:", ends)
 
 
 def test_a_full_disk_leaves_nothing_half_made(store, folder):

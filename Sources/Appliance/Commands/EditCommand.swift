@@ -60,9 +60,10 @@ struct EditCommand: ParsableCommand {
 
   private func edit(_ folder: DesktopFolder) throws {
     let before = try DurableFile.read(folder.configurationPath, limit: YAMLDocument.largest) ?? []
-    let copy = "\(folder.path)/edit.\(getpid()).part"
+    let draft = try folder.draft()
+    defer { withExtendedLifetime(draft) {} }
+    let copy = draft.folder.configurationPath
     try DurableFile.create(copy, with: before)
-    defer { unlink(copy) }
     while true {
       try Self.runEditor(on: copy)
       let after = try DurableFile.read(copy, limit: YAMLDocument.largest) ?? []
@@ -88,7 +89,7 @@ struct EditCommand: ParsableCommand {
       else {
         throw Complaint("another command changed desktop \(folder.name) meanwhile; edit it again")
       }
-      try DurableFile.replace(folder.configurationPath, with: after)
+      try folder.replace(DesktopConfiguration.fileName, with: after)
     }
   }
 

@@ -8,22 +8,20 @@ struct RecordCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "record",
     abstract: "Films a running desktop's screen as an animated PNG file.",
+    usage: "porthole record [<options>] [<desktop>] <file>",
     discussion: """
       Browsers and most players show it, and nothing is lost. Ctrl-C ends it, as the desktop's end \
       does; the file is whole at any moment. A picture of another size begins another file: film.png, \
       film-2.png, ... No viewer needs to be connected, and none notices.
       """)
 
-  @OptionGroup var desktop: DesktopChoice
+  @OptionGroup var target: DesktopAndFile
 
   @Option(name: .long, help: "Seconds after which it ends.")
   var duration: Double?
 
   @Option(name: .long, help: "The most pictures a second, 1 to 60.")
   var fps = 25
-
-  @Argument(help: "The file to write.", completion: .file())
-  var path: String
 
   func validate() throws {
     guard (1...60).contains(fps) else {
@@ -36,8 +34,9 @@ struct RecordCommand: ParsableCommand {
 
   func run() throws {
     Signals.block()
+    let (name, path) = try target.values("record")
     var film = Film(path: path)
-    let client = try desktop.connect()
+    let client = try DesktopChoice.connect(name)
     var asked = Monitor.monotonic()
     let end = duration.map { asked &+ UInt64($0 * 1e9) } ?? .max
     let pause = 1_000_000_000 / UInt64(fps)

@@ -89,6 +89,10 @@ extension RunCommand {
     case .tcp(let host, let port):
       address = .tcp(
         host: host, port: try port ?? FreePort.first(host: host, claims: PortClaims(.locate())))
+    case .range(let host, let ports):
+      address = .tcp(
+        host: host, port: try FreePort.first(host: host, of: [ports], claims: PortClaims(.locate()))
+      )
     case .unix(let path): address = .unix(path: path)
     }
     var configuration = VNCConfiguration(

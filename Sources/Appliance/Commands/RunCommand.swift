@@ -111,8 +111,9 @@ struct RunCommand: ParsableCommand {
   @Option(
     name: .long,
     help: """
-      Where the screen is served: HOST:PORT, :DISPLAY, unix:PATH or none. (default: 127.0.0.1, the \
-      first free port from 5900)
+      Where the screen is served: HOST:PORT, HOST:FIRST-LAST for the first port of these that is \
+      free, :DISPLAY, unix:PATH or none. (default: 127.0.0.1, and the first free port of 5900 to \
+      5999, or of 15900 to 16899)
       """,
     transform: VNCAddress.parse)
   var vnc: VNCAddress = .standard

@@ -6,21 +6,20 @@ struct SaveCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "save",
     abstract: "Saves a running desktop to a file: porthole run --restore FILE goes on from it.",
+    usage: "porthole save [<options>] [<desktop>] <file>",
     discussion: """
       The guest stands still for as long as that takes and goes on then. Its images are not part of \
       the file: with --stop they stay as the snapshot needs them.
       """)
 
-  @OptionGroup var desktop: DesktopChoice
+  @OptionGroup var target: DesktopAndFile
 
   @Flag(name: .long, help: "Switch the desktop off once it is saved, without running on.")
   var stop = false
 
-  @Argument(help: "The file to write.", completion: .file())
-  var path: String
-
   func run() throws {
-    let client = try desktop.connect()
+    let (name, path) = try target.values("save")
+    let client = try DesktopChoice.connect(name)
     try client.call(.save, path: Self.whole(path), stops: stop, waits: true)
     if stop { try client.waitForEnd() }
   }

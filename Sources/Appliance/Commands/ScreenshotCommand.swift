@@ -6,12 +6,12 @@ struct ScreenshotCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "screenshot",
     abstract: "Saves a running desktop's screen as a PNG file.",
-    discussion: "No viewer needs to be connected, and none notices.")
+    usage: "porthole screenshot [<options>] [<desktop>] <file>",
+    discussion: """
+      No viewer needs to be connected, and none notices. The file - is standard output.
+      """)
 
-  @OptionGroup var desktop: DesktopChoice
-
-  @Argument(help: "The file to write, or - for standard output.", completion: .file())
-  var path: String
+  @OptionGroup var target: DesktopAndFile
 
   @Option(
     name: .long,
@@ -26,18 +26,16 @@ struct ScreenshotCommand: ParsableCommand {
     help: "Print what is known of the picture as a line of JSON: its size, its number and its age.")
   var json = false
 
-  func validate() throws {
+  func run() throws {
+    let (name, path) = try target.values("screenshot")
     if json && path == "-" {
       throw ValidationError("--json prints to standard output; name a file for the picture")
     }
-  }
-
-  func run() throws {
     if path == "-" && isatty(STDOUT_FILENO) == 1 {
       throw Complaint("a picture is nothing for a terminal; name a file or use a pipe")
     }
     let wish = PictureWish(region: try region.map(ScreenshotCommand.numbers), scale: scale)
-    let answer = try desktop.connect().call(.screenshot, picture: wish)
+    let answer = try DesktopChoice.connect(name).call(.screenshot, picture: wish)
     if path == "-" {
       try OutputFile.write(answer.body, to: STDOUT_FILENO, named: "standard output")
     } else {

@@ -10,7 +10,8 @@ struct StartCommand: ParsableCommand {
     discussion: """
       Each is a process of its own, called porthole: NAME, that runs on when this command is done; it \
       returns when their screens are served. With --foreground the desktop is this process, for \
-      service managers, and its exit status is that of porthole run.
+      service managers, and its exit status is that of porthole run, or 78 where there is no such \
+      desktop or its configuration has a mistake, so that another attempt would end the same.
       """)
 
   @Argument(help: "The desktops.", completion: CompletedNames.desktops)
@@ -32,12 +33,26 @@ struct StartCommand: ParsableCommand {
     if detached { return try runDetached() }
     let store = try DesktopStore.open()
     if foreground {
-      let folder = try store.find(names[0])
+      let folder = try Self.usable(names[0], in: store)
       let desktop = StoredDesktop(folder, lock: try .take(folder), log: nil)
       return try Self.end(try desktop.run())
     }
     let folders = try names.map { try store.find($0) }
     try Self.launch(folders)
+  }
+
+  /// The folder of a desktop that is there, and whose configuration has no mistake.
+  private static func usable(_ name: String, in store: DesktopStore) throws -> DesktopFolder {
+    do {
+      let folder = try store.find(name)
+      _ = try folder.configuration().command(in: folder, console: "/")
+      return folder
+    } catch let error as HostError {
+      throw error
+    } catch {
+      Console.error("Error: \(error)")
+      throw ExitCode(DesktopProcess.Status.unusable)
+    }
   }
 
   /// The process that ``DesktopLauncher`` started.

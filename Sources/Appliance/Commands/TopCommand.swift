@@ -11,6 +11,9 @@ struct TopCommand: ParsableCommand {
     discussion:
       "On a terminal it goes on until ctrl-C; elsewhere it measures for a second and ends.")
 
+  @Argument(help: "The desktops; all that run otherwise.", completion: CompletedNames.desktops)
+  var names: [String] = []
+
   @Flag(name: .long, help: "Measure once and end.")
   var once = false
 
@@ -41,10 +44,16 @@ struct TopCommand: ParsableCommand {
 
   func run() throws {
     let isLive = !once && !json && isatty(STDOUT_FILENO) == 1
-    var before = try Self.times()
+    var before = try times()
+    if let missing = names.first(where: { name in !before.entries.contains { $0.name == name } }) {
+      throw Complaint(
+        KnownDesktop.exists(missing)
+          ? "desktop \(missing) does not run; start it with: porthole start \(missing)"
+          : "there is no desktop named \(missing); porthole list tells what there is")
+    }
     repeat {
       sleep(isLive ? UInt32(interval) : 1)
-      let now = try Self.times()
+      let now = try times()
       let rows = Self.rows(now, since: before)
       before = now
       if json {
@@ -60,8 +69,9 @@ struct TopCommand: ParsableCommand {
 
   private typealias Times = (moment: UInt64, entries: [DesktopStatus])
 
-  private static func times() throws -> Times {
-    (Monitor.monotonic(), try DesktopList.entries(onlyRunning: true).compactMap(\.status))
+  private func times() throws -> Times {
+    let all = try DesktopList.entries(onlyRunning: true).compactMap(\.status)
+    return (Monitor.monotonic(), names.isEmpty ? all : all.filter { names.contains($0.name) })
   }
 
   private static func rows(_ now: Times, since before: Times) -> [Row] {

@@ -7,8 +7,10 @@ struct TypeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "type",
     abstract: "Types text on a running desktop's keyboard.",
+    usage: "porthole type [<options>] [<desktop>] [<text>]",
     discussion: """
-      Text comes from standard input where none is given. A line feed is the Enter key. The text may \
+      Text comes from standard input where none is given, or with --file -. One word alone is the \
+      text for the desktop that runs, unless --file has it. A line feed is the Enter key. The text may \
       have all characters that the guest's keyboard layout has (porthole run --keyboard), by AltGr \
       and dead keys, too. Returns when the guest's keyboard has taken all of it.
       """)
@@ -18,23 +20,39 @@ struct TypeCommand: ParsableCommand {
   /// A typed text's most bytes: more is a mistake.
   private static let longest = 16 << 20
 
-  @OptionGroup var desktop: DesktopChoice
-
   @Flag(name: .long, help: "Press Enter after the text.")
   var enter = false
 
-  @Option(name: .long, help: "A file with the text, UTF-8.", completion: .file())
+  @Option(
+    name: .long, help: "A file with the text, UTF-8; - is standard input.", completion: .file())
   var file: String?
+
+  @Argument(
+    help: "The desktop; may be left out where one runs.", completion: CompletedNames.desktops)
+  var desktop: String?
 
   @Argument(help: "The text.")
   var text: String?
 
+  @OptionGroup var choice: DesktopChoice
+
   func validate() throws {
-    if file != nil && text != nil { throw ValidationError("give a text or --file, not both") }
+    if file != nil && (text != nil || choice.name != nil && desktop != nil) {
+      throw ValidationError("give a text or --file, not both")
+    }
+  }
+
+  /// The desktop that is meant, and the text where it was given as a word.
+  private func values() throws -> (desktop: String?, text: String?) {
+    guard file == nil, let desktop else { return (desktop ?? choice.name, nil) }
+    let usage = "type NAME TEXT"
+    let (name, words) = try choice.split([desktop, text], following: 1, usage: usage)
+    return (name, words[0])
   }
 
   func run() throws {
-    let client = try desktop.connect()
+    let (name, text) = try values()
+    let client = try DesktopChoice.connect(name)
     var rest = (try text ?? Self.contents(of: file))[...]
     if enter { rest += "\n" }
     while !rest.isEmpty {
@@ -45,7 +63,9 @@ struct TypeCommand: ParsableCommand {
 
   /// The text of a file; of standard input where there is none.
   private static func contents(of path: String?) throws -> String {
-    guard let path else { return try contents(of: STDIN_FILENO, called: "standard input") }
+    guard let path, path != "-" else {
+      return try contents(of: STDIN_FILENO, called: "standard input")
+    }
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw HostError("open \(path)", code: errno) }
     defer { close(descriptor) }

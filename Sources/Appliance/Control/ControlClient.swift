@@ -55,7 +55,7 @@ struct ControlClient {
     switch (wanted, running.count) {
     case (nil, 1): return running[0]
     case (nil, 0): throw Complaint("no desktop runs; start one with: porthole run")
-    case (nil, _): throw Complaint("several desktops run; choose one with --name: \(list)")
+    case (nil, _): throw Complaint("several desktops run; name one of them: \(list)")
     case (let wanted?, 0): throw Complaint("no desktop named \(wanted) runs, and no other does")
     case (let wanted?, _):
       throw Complaint("no desktop named \(wanted) runs; these do: \(list)")

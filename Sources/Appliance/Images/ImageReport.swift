@@ -27,7 +27,7 @@ struct ImageReport: Encodable {
   var firmware: String?
   var keyboard: String?
   var ready: Ready?
-  /// The desktops that need it.
+  /// The desktops that need it, by name, and overlays elsewhere, by path.
   var usedBy: [String]
 
   init(_ image: GoldenImage, usedBy: [String]) {
@@ -78,7 +78,7 @@ struct ImageReport: Encodable {
     if let still = ready?.still {
       lines.append(("ready when", "the picture is still for \(still) s"))
     }
-    lines.append(("used by", usedBy.isEmpty ? "no desktop" : usedBy.joined(separator: ", ")))
+    lines.append(("used by", usedBy.isEmpty ? "nobody" : usedBy.joined(separator: ", ")))
     return lines
   }
 }

@@ -4,7 +4,7 @@ import KVMEngine
 /// Taking images away.
 extension ImageStore {
   /// Deletes image `name`, which nobody may need unless `force` says so.
-  /// - Throws: a sentence that names the desktops which need it.
+  /// - Throws: a sentence that names who needs it.
   func delete(_ name: String, force: Bool = false) throws {
     _ = try ImageName.parse(name)
     ImageDraft.tidy(directories.images)
@@ -17,7 +17,7 @@ extension ImageStore {
     withExtendedLifetime(lock) {}
   }
 
-  /// Deletes every image that no desktop needs.
+  /// Deletes every image that nobody needs, as far as that can be known.
   /// - Parameter dryRun: only tell.
   /// - Returns: their names, and why others had to stay where that can't be told.
   func prune(dryRun: Bool) throws -> (pruned: [String], problems: [String]) {
@@ -29,10 +29,10 @@ extension ImageStore {
       let users = try ImageUsers(directories)
       guard users.unknown.isEmpty else {
         // What nobody can look into may need any image.
-        problems = users.unknown.map { "desktop \($0.desktop) can't be looked into: \($0.reason)" }
+        problems = users.unknown.map { "\($0.user) can't be looked into: \($0.reason)" }
         break
       }
-      guard users.desktops(of: name).isEmpty else { continue }
+      guard users.users(of: name).isEmpty, !isOpen(name) else { continue }
       if !dryRun { try remove(name) }
       pruned.append(name)
       withExtendedLifetime(lock) {}
@@ -42,18 +42,27 @@ extension ImageStore {
 
   private func check(_ name: String) throws {
     let users = try ImageUsers(directories)
-    let desktops = users.desktops(of: name)
-    guard desktops.isEmpty else {
+    let needed = users.users(of: name)
+    guard needed.isEmpty else {
       throw Complaint(
-        "image \(name) is needed by \(desktops.joined(separator: ", ")); delete "
-          + (desktops.count == 1 ? "that desktop" : "those desktops")
-          + " first, or lose their disks with --force")
+        "image \(name) is needed by \(needed.joined(separator: ", ")); delete "
+          + (needed.count == 1 ? "that" : "those")
+          + " first, or lose what was written there with --force")
     }
     if let other = users.unknown.first {
       throw Complaint(
-        "whether desktop \(other.desktop) needs image \(name) can't be told: \(other.reason); mend "
-          + "that, or give --force")
+        "whether \(other.user) needs image \(name) can't be told: \(other.reason); mend that, or give "
+          + "--force")
     }
+    guard !isOpen(name) else {
+      throw Complaint(
+        "another program has image \(name) open; end that first, or give --force")
+    }
+  }
+
+  /// Whether a program has the image's file open right now.
+  private func isOpen(_ name: String) -> Bool {
+    (try? image(named: name)).map { ImageOverlays.isOpen($0.path) } ?? false
   }
 
   /// Takes the image's name away in one step, then its files.

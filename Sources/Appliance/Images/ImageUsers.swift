@@ -2,16 +2,18 @@ import Configuration
 import Glibc
 import KVMEngine
 
-/// Which desktops need which images: what their configurations name, and what the overlays in their
-/// folders lie upon.
+/// Who needs which images: desktops, by what their configurations name and what the overlays among that
+/// and in their folders lie upon, and overlays elsewhere that were noted with the image.
 struct ImageUsers {
   private let images: String
-  /// Paths that a desktop names, by desktop.
-  private var needs: [(desktop: String, paths: Set<String>)] = []
-  /// Desktops that can't be looked into, and why.
-  private(set) var unknown: [(desktop: String, reason: String)] = []
+  /// Paths that a desktop or an overlay names.
+  private var needs: [(user: String, paths: Set<String>)] = []
+  /// Desktops and overlays that can't be looked into, and why.
+  private(set) var unknown: [(user: String, reason: String)] = []
+  /// The most overlays that lie upon each other.
+  private static let deepest = 64
 
-  /// Looks at all desktops of the store.
+  /// Looks at all desktops of the store, and at the overlays that its images know of.
   init(_ directories: StoreDirectories) throws {
     images = Self.resolved(directories.images, from: directories.root)
     for name in try Folder.names(in: directories.desktops) where DesktopName.isAllowed(name) {
@@ -19,31 +21,62 @@ struct ImageUsers {
       do {
         needs.append((name, try Self.paths(in: folder)))
       } catch {
-        if access(folder, F_OK) == 0 { unknown.append((name, "\(error)")) }
+        if access(folder, F_OK) == 0 { unknown.append(("desktop \(name)", "\(error)")) }
+      }
+    }
+    let store = ImageStore(directories)
+    for name in try store.names() {
+      for path in try ImageOverlays.paths(on: name, in: store) where Self.isPlainFile(path) {
+        do {
+          var paths: Set<String> = []
+          try Self.follow(path, into: &paths)
+          needs.append((path, paths))
+        } catch {
+          unknown.append((path, "\(error)"))
+        }
       }
     }
   }
 
-  /// The desktops that need image `name`, sorted.
-  func desktops(of name: String) -> [String] {
+  /// Who needs image `name`: desktops by name, then overlays by path.
+  func users(of name: String) -> [String] {
     let folder = images + "/" + name + "/"
-    return needs.filter { $0.paths.contains { $0.hasPrefix(folder) } }.map(\.desktop)
+    return needs.filter { $0.paths.contains { $0.hasPrefix(folder) } }.map(\.user)
   }
 
-  /// Every path that the files in a desktop's folder name.
+  /// Every path that a desktop's folder names: its configuration, and what lies below the disks in the
+  /// folder and those that the configuration names.
   private static func paths(in folder: String) throws -> Set<String> {
     var paths: Set<String> = []
+    var overlays: Set<String> = []
+    var raw: Set<String> = []
     for name in try Folder.names(in: folder) {
       let file = folder + "/" + name
       if name.hasSuffix(".yaml") {
-        if let bytes = try DurableFile.read(file, limit: YAMLDocument.largest) {
-          collect(try YAMLDocument.parse(bytes, file: file), from: folder, into: &paths)
+        guard let bytes = try DurableFile.read(file, limit: YAMLDocument.largest) else { continue }
+        for text in scalars(try YAMLDocument.parse(bytes, file: file)) {
+          let option = try? DriveOption.parse(text)
+          let path = resolved(option?.path ?? text, from: folder)
+          paths.insert(path)
+          // What a guest writes to a raw disk is no header, whatever it looks like.
+          if option?.format == .raw { raw.insert(path) } else { overlays.insert(path) }
         }
-      } else if isPlainFile(file), let backing = try QCOW2Start.of(file)?.backing {
-        paths.insert(resolved(backing, from: folder))
+      } else {
+        overlays.insert(resolved(file, from: folder))
       }
     }
+    for file in overlays.subtracting(raw) where isPlainFile(file) { try follow(file, into: &paths) }
     return paths
+  }
+
+  /// Adds what the overlay at `path` lies upon, and what that does.
+  private static func follow(_ path: String, into paths: inout Set<String>) throws {
+    var file = path
+    for _ in 0..<deepest {
+      guard isPlainFile(file), let backing = try QCOW2Start.of(file)?.backing else { return }
+      file = resolved(backing, from: String(file[..<(file.lastIndex(of: "/") ?? file.startIndex)]))
+      guard paths.insert(file).inserted else { return }
+    }
   }
 
   private static func isPlainFile(_ path: String) -> Bool {
@@ -51,13 +84,12 @@ struct ImageUsers {
     return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
   }
 
-  private static func collect(_ node: YAMLNode, from folder: String, into paths: inout Set<String>)
-  {
+  /// The values of a document that may be paths: every one, since the desktop's folder may have links.
+  private static func scalars(_ node: YAMLNode) -> [String] {
     switch node.content {
-    case .scalar(let text, _): if text.contains("/") { paths.insert(resolved(text, from: folder)) }
-    case .sequence(let items): for item in items { collect(item, from: folder, into: &paths) }
-    case .mapping(let entries):
-      for entry in entries { collect(entry.value, from: folder, into: &paths) }
+    case .scalar(let text, _): [text]
+    case .sequence(let items): items.flatMap(scalars)
+    case .mapping(let entries): entries.flatMap { scalars($0.value) }
     }
   }
 

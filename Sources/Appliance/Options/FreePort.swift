@@ -5,20 +5,24 @@ import Synchronization
 
 /// Finds a TCP port for a desktop that was given none.
 enum FreePort {
-  /// The ports of displays :0 to :99.
-  static let range = VNCAddress.firstPort..<(VNCAddress.firstPort + 100)
+  /// The ports of displays :0 to :99, and a thousand more where those are taken: X servers and many
+  /// others have theirs from 6000 on.
+  static let standard: [ClosedRange<UInt16>] = [5900...5999, 15_900...16_899]
 
-  /// The first port of ``range`` on which nobody listens at `host`. The host's own trouble with its
+  /// The first port of `ranges` on which nobody listens at `host`. The host's own trouble with its
   /// name or address is the VNC server's to tell: then it is simply the first.
   /// - Parameter claims: where desktops that start together tell each other which ports they take.
-  static func first(host: String, claims: PortClaims? = nil) throws(Complaint) -> UInt16 {
-    for port in range where claims?.take(port) ?? true {
+  static func first(
+    host: String, of ranges: [ClosedRange<UInt16>] = standard, claims: PortClaims? = nil
+  ) throws(Complaint) -> UInt16 {
+    for port in ranges.joined() where claims?.take(port) ?? true {
       if !isTaken(host: host, port: port) { return port }
       claims?.giveBack(port)
     }
+    let names = ranges.map { "\($0.lowerBound) to \($0.upperBound)" }.joined(separator: " and ")
     throw Complaint(
-      "the ports \(range.lowerBound) to \(range.upperBound - 1) of \(host) are all in use; "
-        + "choose another with --vnc")
+      "the ports \(names) of \(host) are all in use; stop a desktop, or give this one others to "
+        + "choose from, as --vnc \(host.contains(":") ? "[\(host)]" : host):20000-20999")
   }
 
   private static func isTaken(host: String, port: UInt16) -> Bool {

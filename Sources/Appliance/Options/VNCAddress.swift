@@ -2,8 +2,10 @@
 enum VNCAddress: Equatable, Sendable {
   /// Nobody can connect.
   case none
-  /// A TCP port of one address of this host; nil is the first free port from 5900 on, 0 any.
+  /// A TCP port of one address of this host; nil is the first free port of ``FreePort/standard``, 0 any.
   case tcp(host: String, port: UInt16?)
+  /// The first free port of some.
+  case range(host: String, ports: ClosedRange<UInt16>)
   /// A UNIX socket at a path.
   case unix(path: String)
 
@@ -13,7 +15,8 @@ enum VNCAddress: Equatable, Sendable {
   static let firstPort: UInt16 = 5900
   private static let unixPrefix = "unix:"
 
-  /// Reads `none`, `unix:PATH`, `:DISPLAY`, `HOST`, `HOST:PORT` or `[IPV6]:PORT`.
+  /// Reads `none`, `unix:PATH`, `:DISPLAY`, `HOST`, `HOST:PORT`, `HOST:FIRST-LAST`, and the same with
+  /// `[IPV6]`.
   static func parse(_ text: String) throws(Complaint) -> VNCAddress {
     if text == "none" { return .none }
     if text.hasPrefix(unixPrefix) {
@@ -27,7 +30,7 @@ enum VNCAddress: Equatable, Sendable {
     let parts = text.split(separator: ":", omittingEmptySubsequences: false)
     switch parts.count {
     case 1 where !text.isEmpty: return .tcp(host: text, port: nil)
-    case 2: return .tcp(host: String(parts[0]), port: try port(parts[1]))
+    case 2: return try at(String(parts[0]), parts[1])
     case 3...: throw Complaint("put brackets around an IPv6 address, as in [::1]:5900")
     default: throw Complaint("an address is like 127.0.0.1:5900, :0, unix:PATH or none")
     }
@@ -48,7 +51,20 @@ enum VNCAddress: Equatable, Sendable {
     let rest = text[text.index(after: end)...]
     if rest.isEmpty { return .tcp(host: host, port: nil) }
     guard rest.hasPrefix(":") else { throw Complaint("an IPv6 address is like [::1]:5900") }
-    return .tcp(host: host, port: try port(rest.dropFirst()))
+    return try at(host, rest.dropFirst())
+  }
+
+  /// A host and a port, or the first and the last of several.
+  private static func at(_ host: String, _ text: Substring) throws(Complaint) -> VNCAddress {
+    guard let dash = text.firstIndex(of: "-") else {
+      return .tcp(host: host, port: try port(text))
+    }
+    let first = try port(text[..<dash])
+    let last = try port(text[text.index(after: dash)...])
+    guard first > 0, first <= last else {
+      throw Complaint("\"\(text)\" are no ports; several are as 5900-6899")
+    }
+    return .range(host: host, ports: first...last)
   }
 
   private static func port(_ text: Substring) throws(Complaint) -> UInt16 {
@@ -61,13 +77,17 @@ enum VNCAddress: Equatable, Sendable {
   var isLocal: Bool {
     switch self {
     case .none, .unix: true
-    case .tcp(let host, _): host.hasPrefix("127.") || host == "::1" || host == "localhost"
+    case .tcp(let host, _), .range(let host, _):
+      host.hasPrefix("127.") || host == "::1" || host == "localhost"
     }
   }
 
   /// Whether the port is left to the desktop.
   var takesFirstFreePort: Bool {
-    if case .tcp(_, nil) = self { true } else { false }
+    switch self {
+    case .tcp(_, nil), .range: true
+    default: false
+    }
   }
 
   /// The address as a viewer takes it, once `port` is known.
@@ -76,8 +96,12 @@ enum VNCAddress: Equatable, Sendable {
     case .none: return "none"
     case .unix(let path): return "unix:\(path)"
     case .tcp(let host, let wanted):
-      let shown = host.contains(":") ? "[\(host)]" : host
-      return "\(shown):\(port ?? wanted ?? VNCAddress.firstPort)"
+      return Self.text(host, port ?? wanted ?? VNCAddress.firstPort)
+    case .range(let host, let ports): return Self.text(host, port ?? ports.lowerBound)
     }
+  }
+
+  private static func text(_ host: String, _ port: UInt16) -> String {
+    (host.contains(":") ? "[\(host)]" : host) + ":\(port)"
   }
 }

@@ -13,8 +13,7 @@ struct DesktopClone {
 
   /// Fills the new desktop's folder.
   func fill(_ folder: DesktopFolder) throws {
-    for name in try Folder.names(in: source.path)
-    where !Self.own.contains(name) && !name.hasSuffix(".part") {
+    for name in try Folder.names(in: source.path) where !Self.own.contains(name) {
       try FileCopy.make(source.path + "/" + name, folder.path + "/" + name)
     }
     if access(source.passwordPath, F_OK) == 0 {

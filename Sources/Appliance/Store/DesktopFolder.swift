@@ -11,12 +11,11 @@ struct DesktopFolder: Sendable, Equatable {
   var lockPath: String { path + "/lock" }
   /// What the desktop says while it runs; the one before it is `log.1`.
   var logPath: String { path + "/log" }
-  /// The screen as it was when the desktop stopped, a PNG file.
-  var screenPath: String { path + "/" + Self.screenFile }
   /// The VNC password that was made for it.
   var passwordPath: String { path + "/" + Self.passwordFile }
 
   static let passwordFile = "password"
+  /// The screen as it was when the desktop stopped, a PNG file.
   static let screenFile = "screen.png"
   static let variablesFile = "variables.fd"
 
@@ -32,23 +31,33 @@ struct DesktopFolder: Sendable, Equatable {
     return try DesktopConfiguration(bytes, file: configurationPath)
   }
 
-  /// Removes what a process that was killed left of a file that it was about to replace. Nobody else
-  /// may be at work on that file.
-  func removeParts(of file: String) {
-    for name in (try? Folder.names(in: path)) ?? []
-    where name.hasPrefix(file + ".") && name.hasSuffix(".part") { unlink(path + "/" + name) }
+  /// A folder in which something is made for this desktop.
+  func draft() throws -> DesktopDraft {
+    try DesktopDraft(name, in: String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]))
+  }
+
+  /// Puts `bytes` in the place of one of the folder's files, or makes it. Readers see the old bytes or
+  /// the new ones, whenever the process is killed or the power goes.
+  func replace(_ file: String, with bytes: [UInt8]) throws {
+    let draft = try draft()
+    let part = draft.folder.path + "/" + file
+    let target = path + "/" + file
+    try withExtendedLifetime(draft) {
+      try DurableFile.create(part, with: bytes, named: target)
+      guard rename(part, target) == 0 else { throw HostError("write \(target)", code: errno) }
+      try DurableFile.sync(folder: path)
+    }
   }
 
   /// Changes the configuration file, one command at a time.
   func change(_ body: (inout DesktopConfiguration) throws -> Void) throws {
     try StoreLock.holding(path) {
-      removeParts(of: DesktopConfiguration.fileName)
       var configuration = try configuration()
       try body(&configuration)
       let old = try DurableFile.read(configurationPath, limit: YAMLDocument.largest) ?? []
       let text = configuration.text(
         changing: String(decoding: old, as: UTF8.self), file: configurationPath)
-      try DurableFile.replace(configurationPath, with: Array(text.utf8))
+      try replace(DesktopConfiguration.fileName, with: Array(text.utf8))
     }
   }
 }

@@ -133,8 +133,9 @@ extension DesktopKey {
   private static let screen = [
     DesktopKey(
       name: "vnc", path: .behindPrefix,
-      comment: "Where viewers connect: HOST:PORT, :DISPLAY, unix:PATH or none; else the first free "
-        + "port of 127.0.0.1 from 5900 on.",
+      comment:
+        "Where viewers connect: HOST:PORT, HOST:FIRST-LAST, :DISPLAY, unix:PATH or none; else "
+        + "the first free port of 127.0.0.1 from 5900 on.",
       example: "127.0.0.1:5901", check: { _ = try VNCAddress.parse($0) }),
     DesktopKey(
       name: "password-file", path: .whole, comment: "The file whose first line is the password.",

@@ -5,12 +5,12 @@ import KVMEngine
 
 /// The desktops that have names: a folder each.
 ///
-/// A desktop is made in a folder `.making-...` and gets its name when it is whole; one that is deleted
-/// loses its name first, as `.gone-...`. What a killed command leaves are such folders whose lock is
+/// A desktop is made in a folder `.making-...` and gets its name when it is whole, as its files are that
+/// are replaced; one that is deleted loses its name first, as `.gone-...`. What a killed command leaves are such folders whose lock is
 /// free, and the next command removes them.
 struct DesktopStore: Sendable {
   let directories: StoreDirectories
-  private static let making = ".making-"
+  static let making = ".making-"
   private static let gone = ".gone-"
 
   /// The store, without what killed commands left.
@@ -20,6 +20,7 @@ struct DesktopStore: Sendable {
   static func open(_ directories: StoreDirectories) throws -> DesktopStore {
     let store = DesktopStore(directories: directories)
     if try store.entries().contains(where: isLeftover) { store.sweep() }
+    ImageDraft.tidy(directories.images)
     return store
   }
 
@@ -62,25 +63,11 @@ struct DesktopStore: Sendable {
   func make(_ name: String, _ body: (DesktopFolder) throws -> Void) throws -> DesktopLock {
     guard existing(name) == nil else { throw taken(name) }
     try StoreDirectories.make(directories.desktops)
-    let draft = DesktopFolder(name: name, path: temporaryPath(Self.making, name))
-    let lock = try StoreLock.holding(directories.desktops) {
-      guard mkdir(draft.path, S_IRWXU) == 0 else {
-        throw HostError("make the folder \(draft.path)", code: errno)
-      }
-      guard let lock = try DesktopLock.attempt(draft) else {
-        throw Complaint("another command is at work on desktop \(name); try again")
-      }
-      return lock
-    }
-    do {
-      try body(draft)
-      try DurableFile.sync(everythingIn: draft.path)
-      try move(draft.path, to: name)
-    } catch {
-      Folder.remove(draft.path)
-      throw error
-    }
-    return lock
+    let draft = try DesktopDraft(name, in: directories.desktops)
+    try body(draft.folder)
+    try DurableFile.sync(everythingIn: draft.folder.path)
+    try move(draft.folder.path, to: name)
+    return draft.lock
   }
 
   /// Gives a desktop that does not run another name.
@@ -94,7 +81,7 @@ struct DesktopStore: Sendable {
   func delete(_ folder: DesktopFolder) throws {
     let lock = try DesktopLock.take(folder)
     try withExtendedLifetime(lock) {
-      let path = temporaryPath(Self.gone, folder.name)
+      let path = Self.temporaryPath(Self.gone, folder.name, in: directories.desktops)
       let code = cprocess_rename_new(folder.path, path)
       guard code == 0 else { throw HostError("delete \(folder.path)", code: code) }
       try DurableFile.sync(folder: directories.desktops)
@@ -113,8 +100,9 @@ struct DesktopStore: Sendable {
     Complaint("a desktop named \(name) exists already; choose another name, or delete it first")
   }
 
-  private func temporaryPath(_ kind: String, _ name: String) -> String {
-    "\(directories.desktops)/\(kind)\(name)-\(String(UInt64.random(in: 0...UInt64.max), radix: 36))"
+  /// A path in `desktops` that nobody else has.
+  static func temporaryPath(_ kind: String, _ name: String, in desktops: String) -> String {
+    "\(desktops)/\(kind)\(name)-\(String(UInt64.random(in: 0...UInt64.max), radix: 36))"
   }
 
   // MARK: What killed commands left

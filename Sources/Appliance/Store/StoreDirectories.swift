@@ -43,6 +43,11 @@ struct StoreDirectories: Sendable, Equatable {
     return StoreDirectories(root: home + "/.local/share/porthole")
   }
 
+  /// What somebody does about a folder that could not be made.
+  static func advice(_ code: Int32) -> String {
+    code == EROFS || code == EACCES ? "set PORTHOLE_HOME to a folder of your own" : ""
+  }
+
   /// Makes `path`, one of these folders or one below, and those above it that are missing. Only this
   /// user may look into what is made.
   static func make(_ path: String) throws(HostError) {
@@ -51,7 +56,7 @@ struct StoreDirectories: Sendable, Equatable {
     guard code == ENOENT, let slash = path.lastIndex(of: "/"), slash != path.startIndex else {
       throw HostError(
         "make the folder \(path)", code: code,
-        advice: code == EROFS || code == EACCES ? "set PORTHOLE_HOME to a folder of your own" : "")
+        advice: advice(code))
     }
     try make(String(path[..<slash]))
     if mkdir(path, S_IRWXU) != 0 && errno != EEXIST {

@@ -39,7 +39,6 @@ struct StoredDesktop {
   /// - Returns: the process's exit status.
   func run() throws -> Int32 {
     lock.write(DesktopRecord(pid: getpid()))
-    folder.removeParts(of: DesktopFolder.screenFile)
     let title = "porthole: \(folder.name)"
     cprocess_set_title(CommandLine.argc, CommandLine.unsafeArgv, title)
     let directory = try RuntimeDirectory.locate()
@@ -72,7 +71,7 @@ struct StoredDesktop {
   /// Keeps the last picture, and takes away what only a running desktop has.
   func stopped(_ machine: Machine, because reason: StopReason) {
     if let picture = try? PNGImage.encode(machine.capture()) {
-      try? OutputFile.save(picture, path: folder.screenPath)
+      try? folder.replace(DesktopFolder.screenFile, with: picture)
     }
     if let log { log.add("stopped: \(reason.sentence)") }
     if let directory = try? RuntimeDirectory.locate() {

@@ -238,7 +238,9 @@ public final class FramePump: @unchecked Sendable {
     let change = PictureChange(
       copies: replaced ? [] : update.copies, damage: damage, began: start)
     let found = !damage.isEmpty || !change.copies.isEmpty
-    pace.ticked(at: start, found: found, nextChange: update.nextChange, guest: activity)
+    // A cursor does not blink while the clock stands.
+    let next = activity?.standsStill == true ? nil : update.nextChange
+    pace.ticked(at: start, found: found, nextChange: next, guest: activity)
     if found {
       for viewer in viewers { viewer.show(now, change: change) }
     }

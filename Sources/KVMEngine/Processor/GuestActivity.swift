@@ -13,18 +13,23 @@ public final class GuestActivity: @unchecked Sendable {
 
   /// The activity at one moment.
   public struct Moment: Equatable, Sendable {
-    /// Bits 0 to 15: processors that run; the rest: how often one began to.
+    /// Bits 0 to 14: processors that run; bit 15: the machine stands still; the rest: how often one
+    /// began to.
     fileprivate let word: UInt64
 
+    /// The machine stands still: processors, devices and the clock.
+    public var standsStill: Bool { word & GuestActivity.still != 0 }
     /// No processor runs.
-    public var isAtRest: Bool { word & 0xFFFF == 0 }
+    public var isAtRest: Bool { standsStill || word & (GuestActivity.still - 1) == 0 }
     /// How often a processor has begun to run: the same at two moments of rest means that none ran
     /// between them.
     public var beginnings: UInt64 { word >> 16 }
   }
 
+  fileprivate static let still: UInt64 = 1 << 15
+
   /// The activity of a guest of `processors`, all of which count as running.
-  public init(processors: Int) { word = Atomic(UInt64(clamping: max(0, min(processors, 0xFFFF)))) }
+  public init(processors: Int) { word = Atomic(UInt64(clamping: max(0, min(processors, 0x7FFF)))) }
 
   public var moment: Moment { Moment(word: word.load(ordering: .sequentiallyConsistent)) }
 
@@ -45,6 +50,17 @@ public final class GuestActivity: @unchecked Sendable {
   /// A processor that slept runs code from now on. Called by its thread.
   public func stir() {
     word.wrappingAdd(1 << 16 | 1, ordering: .sequentiallyConsistent)
+    tell()
+  }
+
+  /// The machine stands still from now on, or goes on. Called by the machine's thread.
+  public func standStill(_ stands: Bool) {
+    guard stands != moment.standsStill else { return }
+    if stands {
+      word.wrappingAdd(Self.still, ordering: .sequentiallyConsistent)
+    } else {
+      word.wrappingAdd(1 << 16 &- Self.still, ordering: .sequentiallyConsistent)
+    }
     tell()
   }
 

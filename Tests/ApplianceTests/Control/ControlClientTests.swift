@@ -11,7 +11,7 @@ import Testing
   @Test(
     arguments: [
       (nil, [], "no desktop runs"),
-      (nil, ["a", "b"], "--name: a, b"),
+      (nil, ["a", "b"], "name one of them: a, b"),
       ("c", [], "no desktop named c"),
       ("c", ["a", "b"], "these do: a, b"),
     ] as [(String?, [String], String)])

@@ -42,6 +42,18 @@ import Testing
     #expect(second.port > first.port)
   }
 
+  @Test func whatIsFullIsToldWithItsPorts() throws {
+    let taken = try listen()
+    defer { close(taken.descriptor) }
+    let one = taken.port...taken.port
+    #expect(try FreePort.first(host: "127.0.0.1", of: [one, 1...65_535]) != taken.port)
+    let error = #expect(throws: Complaint.self) {
+      try FreePort.first(host: "127.0.0.1", of: [one])
+    }
+    #expect(error?.description.contains("\(taken.port) to \(taken.port) of 127.0.0.1") == true)
+    #expect(error?.description.contains("--vnc 127.0.0.1:20000-20999") == true)
+  }
+
   @Test func aHostThatIsNoneIsLeftToTheServer() throws {
     #expect(try FreePort.first(host: "999.999.999.999") == 5900)
   }

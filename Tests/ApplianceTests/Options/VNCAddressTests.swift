@@ -8,6 +8,8 @@ import Testing
     (":0", .tcp(host: "127.0.0.1", port: 5900)),
     (":17", .tcp(host: "127.0.0.1", port: 5917)),
     ("127.0.0.1:5901", .tcp(host: "127.0.0.1", port: 5901)),
+    ("127.0.0.1:6000-6999", .range(host: "127.0.0.1", ports: 6000...6999)),
+    ("[::1]:7000-7000", .range(host: "::1", ports: 7000...7000)),
     ("0.0.0.0", .tcp(host: "0.0.0.0", port: nil)),
     ("localhost:0", .tcp(host: "localhost", port: 0)),
     ("[::1]:5900", .tcp(host: "::1", port: 5900)),
@@ -20,7 +22,7 @@ import Testing
 
   @Test(arguments: [
     "", ":", ":-1", ":59636", ":x", "host:", "host:65536", "host:+1", "::1", "[::1", "[]:1",
-    "[::1]5900", "unix:",
+    "[::1]5900", "unix:", "host:2-1", "host:0-5", "host:5-", "host:-5", "host:1-65536", ":1-2",
   ])
   func refusesWhatIsNoAddress(text: String) {
     #expect(throws: Complaint.self) { try VNCAddress.parse(text) }

@@ -117,7 +117,11 @@ private func message(_ body: () throws -> Void) -> String {
     _ = try store.make("desk") { try write("memory: 64M\n", $0) }
     let folder = try store.find("desk")
     // What a killed command left of its change is gone with the next one.
-    try DurableFile.create(folder.configurationPath + ".77.part", with: [1, 2])
+    let dead = store.directories.desktops + "/.making-desk-1"
+    mkdir(dead, 0o700)
+    try DurableFile.create(dead + "/desktop.yaml", with: [1, 2])
+    _ = try DesktopStore.open(store.directories)
+    #expect(try Folder.names(in: store.directories.desktops) == ["desk"])
     try folder.change { try $0.set("cpus", ["2"]) }
     let names = try Folder.names(in: folder.path)
     #expect(names == ["desktop.yaml", "lock"])

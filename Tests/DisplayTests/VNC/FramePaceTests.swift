@@ -92,6 +92,22 @@ import Testing
     #expect(pace.plan(changed: true, guest: guest.moment, at: start).due <= start)
   }
 
+  @Test func aMachineThatStandsStillIsNotLookedAt() {
+    let guest = GuestActivity(processors: 2)
+    var pace = FramePace()
+    pace.ticked(at: 1_000_000_000, found: false, nextChange: nil, guest: guest.moment)
+    guest.standStill(true)
+    let pausing = pace.plan(changed: false, guest: guest.moment, at: 1_000_100_000)
+    #expect(pausing.due <= 1_000_000_000 + FramePace.interval)
+    pace.ticked(at: 1_020_000_000, found: false, nextChange: nil, guest: guest.moment)
+    #expect(
+      pace.plan(changed: false, guest: guest.moment, at: 1_020_100_000)
+        == .init(due: FramePace.never, watchesGuest: true))
+    guest.standStill(false)
+    #expect(!guest.moment.isAtRest)
+    #expect(pace.plan(changed: false, guest: guest.moment, at: 9_000_000_000).due < FramePace.never)
+  }
+
   @Test func guestThatDrawsIsWaitedForALittle() {
     let guest = GuestActivity(processors: 2)
     guest.rest()

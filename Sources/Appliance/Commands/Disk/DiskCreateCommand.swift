@@ -41,7 +41,9 @@ struct DiskCreateCommand: ParsableCommand {
     var options = try layout.options(size: size ?? below.sectorCount * 512)
     options.backing = name
     options.backingFormat = below.format
+    let hold = try ImageOverlays.note(image, upon: backing)
     try DiskImage.create(.qcow2, at: image, options)
+    withExtendedLifetime(hold) {}
   }
 }
 

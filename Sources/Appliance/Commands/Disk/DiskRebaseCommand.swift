@@ -27,7 +27,9 @@ struct DiskRebaseCommand: ParsableCommand {
   func run() throws {
     let progress = ProgressLine("rebasing \(image)")
     let name = try BackingPath.name(of: backing, beside: image)
+    let hold = try ImageOverlays.note(image, upon: backing)
     try DiskImage.rebase(
       path: image, backing: name, backingFormat: backingFormat, isUnsafe: unsafe, progress.update)
+    withExtendedLifetime(hold) {}
   }
 }

@@ -5,7 +5,11 @@ struct ImageDeleteCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "delete",
     abstract: "Deletes images.",
-    discussion: "An image that a desktop needs stays, and the desktop is named.")
+    discussion: """
+      An image stays that a desktop needs, that an overlay of porthole disk create lies upon, or that a \
+      program has open, and who that is is named. Nobody can know of overlays that other programs made, \
+      or that were moved, while nothing uses them: those are lost with the image.
+      """)
 
   @Argument(
     help: "The images.", completion: CompletedNames.images, transform: ImageName.parse)

@@ -12,7 +12,7 @@ struct ImageListCommand: ParsableCommand {
     let store = try ImageStore.locate()
     let (images, problems) = try store.images()
     let users = try ImageUsers(store.directories)
-    let reports = images.map { ImageReport($0, usedBy: users.desktops(of: $0.name)) }
+    let reports = images.map { ImageReport($0, usedBy: users.users(of: $0.name)) }
     if json {
       Console.output(try JSON.text(reports))
     } else if !reports.isEmpty {

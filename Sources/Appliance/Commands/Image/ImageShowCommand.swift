@@ -14,7 +14,7 @@ struct ImageShowCommand: ParsableCommand {
   func run() throws {
     let store = try ImageStore.locate()
     let image = try store.image(named: name)
-    let report = ImageReport(image, usedBy: try ImageUsers(store.directories).desktops(of: name))
+    let report = ImageReport(image, usedBy: try ImageUsers(store.directories).users(of: name))
     Console.output(
       json ? try JSON.text(report) : Columns.text(report.lines.map { [$0.0, $0.1] }))
   }
