@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 
 /// The `porthole` command: one process a desktop, and small commands that reach a running one.
 @main
@@ -38,4 +39,10 @@ struct Porthole: ParsableCommand {
         name: "Images and this host",
         subcommands: [ImageCommand.self, DiskCommand.self, GuestCommand.self, DoctorCommand.self]),
     ])
+
+  static func main() {
+    // A limit on the size of files (ulimit -f) is an error of the write, as a full disk is.
+    signal(SIGXFSZ, SIG_IGN)
+    main(nil)
+  }
 }

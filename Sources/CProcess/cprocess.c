@@ -97,6 +97,8 @@ int cprocess_spawn(const char *program, char *const arguments[], int log, int re
   int sources[] = {fcntl(log, F_DUPFD_CLOEXEC, 16), fcntl(ready, F_DUPFD_CLOEXEC, 16),
                    fcntl(lock, F_DUPFD_CLOEXEC, 16)};
   int code = sources[0] < 0 || sources[1] < 0 || sources[2] < 0 ? errno : 0;
+  // fcntl(2): the number asked for is beyond RLIMIT_NOFILE.
+  if (code == EINVAL) code = EMFILE;
   posix_spawn_file_actions_init(&actions);
   posix_spawnattr_init(&attributes);
   posix_spawnattr_setflags(

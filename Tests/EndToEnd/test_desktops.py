@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -14,7 +15,8 @@ import pytest
 from PIL import Image
 
 import rfb
-from desktop import ANNOUNCEMENT, until
+from conftest import FULL
+from desktop import ANNOUNCEMENT, Desktop, until
 from test_command_line import somebody
 from x11 import Screen
 
@@ -28,9 +30,9 @@ def store(porthole, folder):
     porthole.environment["PORTHOLE_HOME"] = home
     porthole.home = home
     yield porthole
-    for line in porthole.good("list").splitlines():
-        if "\tpid " in line:
-            porthole("kill", line.split("\t")[0])
+    for entry in json.loads(porthole.good("list", "--json")):
+        if entry["state"] != "stopped":
+            porthole("kill", entry["name"])
 
 
 def entries(store):
@@ -272,6 +274,93 @@ def test_a_paused_desktop_costs_nothing_while_it_is_viewed(store):
         assert viewer.pending(5) and viewer.update()
 
 
+def test_a_desktop_that_hangs_holds_up_nobody(store, folder):
+    store.good("create", "--count", "2", "d%d", "--guest", "echo", "--memory", "16M")
+    store.good("start", "d1", "d2")
+    loose = Desktop(store, "--guest", "echo", "--memory", "16M", name="loose").announced()
+    hung = {"d1": entries(store)["d1"]["pid"], "loose": loose.pid}
+    for pid in hung.values():
+        os.kill(pid, signal.SIGSTOP)
+    picture = os.path.join(folder, "now.png")
+    commands = {("list", "--json"): 0, ("wait", "d1", "--still", "1", "--timeout", "2"): 3,
+                ("top", "--once", "d1"): 1, ("console", "d1"): 1}
+    if FULL:
+        commands |= {
+            ("show", "d1"): 0, ("type", "d1", "hello"): 1, ("key", "d1", "a"): 1, ("text", "d1"): 1,
+            ("text", "loose"): 1, ("screenshot", "d1", picture): 1, ("save", "d1", picture): 1,
+            ("view", "d1"): 1, ("events", "d1"): 1, ("pause", "d1"): 1, ("stop", "d1"): 1,
+            ("restart", "d1"): 1, ("powerdown", "d1"): 1, ("record", "d1", picture): 1,
+            ("delete", "--force", "d1"): 1, ("top", "--json"): 0}
+    began = time.monotonic()
+    processes = {
+        command: subprocess.Popen(
+            [store.program, *command], env=store.environment, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for command in commands}
+    for command, status in commands.items():
+        output, error = processes[command].communicate(timeout=40)
+        assert processes[command].returncode == status, (command, error)
+        assert status == 0 or "does not answer" in error and error.count("\n") == 1, (command, error)
+        if command == ("list", "--json"):
+            states = {entry["name"]: entry["state"] for entry in json.loads(output)}
+            assert states == {"d1": "hung", "d2": "running", "loose": "hung"}
+            assert time.monotonic() - began < 12
+    assert not os.path.exists(picture)
+    # The plug ends what hangs, whether the store has it or not.
+    assert [process.wait(20) for process in [
+        subprocess.Popen([store.program, "kill", name], env=store.environment) for name in hung]] == [0, 0]
+    assert {name: entry["state"] for name, entry in entries(store).items()} == {
+        "d1": "stopped", "d2": "running"}
+    loose.kill()
+
+
+def test_limits_of_the_shell_are_sentences(store):
+    store.good("create", "desk", "--guest", "echo", "--memory", "16M")
+
+    def limited(what, limit):
+        return lambda: resource.setrlimit(what, (limit, limit))
+    for what, limit, said in (
+            (resource.RLIMIT_NOFILE, 14, "too many open files"), (resource.RLIMIT_FSIZE, 512, "file too large"),
+            (resource.RLIMIT_AS, 100 << 20, "was ended by signal")):
+        sentence = store.refused("start", "desk", preexec_fn=limited(what, limit))
+        assert said in sentence, sentence
+    sentence = store.refused("create", "other", "--size", "1M", preexec_fn=limited(resource.RLIMIT_FSIZE, 512))
+    assert "file too large" in sentence and sorted(entries(store)) == ["desk"]
+    assert os.listdir(inside(store)) == ["desk"]
+    store.good("start", "desk", preexec_fn=lambda: os.nice(7))
+    assert os.getpriority(os.PRIO_PROCESS, entries(store)["desk"]["pid"]) == 7
+
+
+def test_a_paused_guest_can_shut_down(store):
+    store.good("create", "desk", "--guest", "button", "--memory", "16M", "--start")
+    until(lambda: not store("wait", "desk", "--still", "0.3", "--timeout", "10").returncode, 20, "it is up")
+    store.good("pause", "desk")
+    result = store("stop", "desk", "--timeout", "10")
+    assert result.returncode == 0 and result.stderr == "", result
+    assert "stopped: switched off" in store.good("logs", "desk")
+
+
+def test_what_cannot_be_made_names_nothing_half_made(store, folder):
+    for arguments, said, status in (
+            (("--guest", "echo", "--kernel", "/etc/passwd"), "exclude each other", 1),
+            (("--size", "1M", "--append", "x"), "--append goes with --kernel", 1),
+            (("--guest", "nobody"), "no built-in guest named nobody", 64),
+            (("--disk", "/dev/zero"), "neither a file nor a block device", 1),
+            (("--iso", "/etc"), "neither a file nor a block device", 1),
+            (("--size", "1M", "--password-file", "/nothing"), "cannot open /nothing", 1),
+            (("--size", "8000T"), "cannot make a disk", 1)):
+        sentence = store.refused("create", "desk", *arguments, status=status)
+        assert said in sentence and ".making" not in sentence, sentence
+    assert entries(store) == {}
+    assert "--timeout takes 0 to" in store.refused("restart", "desk", "--timeout", "99999999999", status=64)
+
+
+def test_a_crowd_of_commands_gets_its_answers_from_one_desktop(store):
+    store.good("create", "desk", "--guest", "echo", "--memory", "16M", "--start")
+    codes, errors = together(store, 100, "screenshot", "desk", "/dev/null")
+    assert codes == [0] * 100, errors
+
+
 def test_the_serial_port_is_a_console(store, folder, boot_sector):
     # Writes every byte that comes to COM1 back, one higher.
     image = boot_sector(bytes.fromhex("bafb03b003eebafd03eca80174fbb2f8ecfec0eeebf0"))
@@ -347,13 +436,11 @@ def test_a_full_disk_leaves_nothing_half_made(store, folder):
     image = os.path.join(folder, "golden.img")
     with open(image, "wb") as file:
         file.write(os.urandom(1 << 20))
-    limited = lambda: __import__("resource").setrlimit(  # noqa: E731
-        __import__("resource").RLIMIT_FSIZE, (1 << 19, 1 << 19))
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    limited = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 19, 1 << 19))  # noqa: E731
     store.good("create", "one", "--size", "1M")
     with open(inside(store, "one", "disk.raw"), "r+b") as disk:
         disk.write(os.urandom(1 << 20))
-    sentence = store.refused("clone", "one", "two", preexec_fn=limited, restore_signals=False)
+    sentence = store.refused("clone", "one", "two", preexec_fn=limited)
     assert "cannot copy" in sentence and "file too large" in sentence
     assert os.listdir(inside(store)) == ["one"]
     if os.geteuid() != 0:

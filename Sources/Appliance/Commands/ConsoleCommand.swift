@@ -30,6 +30,9 @@ struct ConsoleCommand: ParsableCommand {
         "the serial port of \(name) goes elsewhere; porthole edit \(name) --set serial=console, "
           + "and restart it")
     }
+    // One that hangs would take the connection, and never say anything.
+    _ = try ControlClient(name, socket: socket).call(
+      .status, patience: ControlClient.statusPatience)
     let path = socket.hasSuffix(".sock") ? String(socket.dropLast(5)) + ".serial" : socket
     let descriptor = try UnixSocket.connect(path: path)
     defer { close(descriptor) }

@@ -72,6 +72,7 @@ struct CreateCommand: ParsableCommand {
     do {
       _ = try names()
       _ = try recipe()
+      if let guest { _ = try BuiltInGuest.image(guest) }
     } catch {
       throw ValidationError("\(error)")
     }
@@ -102,15 +103,25 @@ struct CreateCommand: ParsableCommand {
     return recipe
   }
 
+  /// Refuses a path that leads to nothing that a desktop could read.
+  private static func check(_ path: String) throws {
+    guard access(path, R_OK) == 0 else { throw HostError("open \(path)", code: errno) }
+    var status = stat()
+    guard stat(path, &status) == 0, [S_IFREG, S_IFBLK].contains(status.st_mode & S_IFMT) else {
+      throw Complaint("\(path) is neither a file nor a block device; name one that is")
+    }
+  }
+
   func run() throws {
     var recipe = try recipe()
     recipe.image = try image.map { try ImageChoice($0) }
     for (key, values) in sources where key != "guest" {
       for value in values {
         let path = try key == "kernel" || key == "initrd" ? value : DriveOption.parse(value).path
-        guard access(path, R_OK) == 0 else { throw HostError("open \(path)", code: errno) }
+        try Self.check(path)
       }
     }
+    if let passwordFile = options.passwordFile { try Self.check(passwordFile) }
     let store = try DesktopStore.open()
     var launchers: [DesktopLauncher] = []
     for name in try names() {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import FoundationEssentials
+import KVMEngine
 
 /// `porthole list`: the desktops that there are, and those that run.
 struct ListCommand: ParsableCommand {
@@ -37,6 +38,8 @@ struct DesktopEntry: Encodable, Equatable, Sendable {
     case noRoom = "no-room"
     /// Its process is there, its socket is not yet.
     case starting
+    /// It does not answer.
+    case hung
     /// A command is at work on it.
     case busy
   }
@@ -69,64 +72,84 @@ struct DesktopEntry: Encodable, Equatable, Sendable {
 
 /// Finds the desktops that there are.
 enum DesktopList {
+  /// How many are asked at the same time.
+  private static let atOnce = 100
+
   /// All of them by name: those of the store, and those that run without a place in it.
   static func entries(onlyRunning: Bool = false) throws -> [DesktopEntry] {
     let store = try DesktopStore.open()
     let directory = try RuntimeDirectory.locate()
     var sockets = Set(try directory.socketNames())
-    var entries: [DesktopEntry] = []
+    var found: [(entry: DesktopEntry, socket: String?)] = []
     for name in try store.names() {
-      let entry = try stored(store.folder(name), in: directory)
-      if !onlyRunning || entry.status != nil { entries.append(entry) }
+      let (entry, socket) = try look(store.folder(name))
+      found.append((entry, socket))
       // One that is stopped may have its name borrowed by a desktop that was given none.
       if entry.state != .stopped { sockets.remove(name) }
     }
     for name in sockets {
-      if let status = status(at: directory.socketPath(name), name: name, in: directory) {
-        entries.append(
-          DesktopEntry(name: name, state: state(status), stored: false, status: status))
-      }
+      let entry = DesktopEntry(name: name, state: .stopped, stored: false)
+      found.append((entry, directory.socketPath(name)))
     }
+    var entries: [DesktopEntry] = []
+    for start in stride(from: 0, to: found.count, by: atOnce) {
+      entries += ask(found[start..<min(start + atOnce, found.count)])
+    }
+    entries.removeAll { $0.state == .stopped && (onlyRunning || !$0.stored) }
+    // What desktops that were killed left is taken away.
+    if entries.count < found.count { _ = try? directory.runningNames() }
     return entries.sorted { $0.name < $1.name }
   }
 
   /// A desktop of the store.
-  static func stored(_ folder: DesktopFolder, in directory: RuntimeDirectory) throws -> DesktopEntry
-  {
+  static func stored(_ folder: DesktopFolder) throws -> DesktopEntry {
+    let (entry, socket) = try look(folder)
+    return ask([(entry, socket)]).first ?? entry
+  }
+
+  /// What a desktop's folder says of it.
+  /// - Returns: its control socket, too, where it has one.
+  private static func look(_ folder: DesktopFolder) throws -> (DesktopEntry, String?) {
     var entry = DesktopEntry(name: folder.name, state: .stopped, stored: true)
-    guard case .writer(let record) = try DesktopLock.holder(of: folder) else { return entry }
-    guard let record else {
-      entry.state = .busy
+    guard case .writer(let record) = try DesktopLock.holder(of: folder) else { return (entry, nil) }
+    entry.state = record == nil ? .busy : .starting
+    return (entry, record?.socket)
+  }
+
+  /// Asks desktops for their state, all at once: those that do not answer cost their time together.
+  private static func ask(
+    _ desktops: ArraySlice<(entry: DesktopEntry, socket: String?)>
+  ) -> [DesktopEntry] {
+    let clients = desktops.map { entry, socket in
+      socket.map { socket in
+        Result {
+          let client = try ControlClient(entry.name, socket: socket)
+          try client.send(.status)
+          return client
+        }
+      }
+    }
+    let deadline = Monitor.monotonic() &+ ControlClient.statusPatience
+    return zip(desktops, clients).map { desktop, client in
+      guard let client, let socket = desktop.socket else { return desktop.entry }
+      var entry = desktop.entry
+      do {
+        let now = Monitor.monotonic()
+        let rest = deadline > now ? deadline - now : 0
+        entry.status = try client.get().answer(patience: rest).reply.status
+        entry.state = entry.status?.state.flatMap { .init(rawValue: $0) } ?? .running
+      } catch let failure as ControlFailure where failure.code == .busy {
+        entry.state = .running
+      } catch {
+        entry.state = UnixSocket.isListening(path: socket) ? .hung : .stopped
+      }
       return entry
     }
-    entry.state = .starting
-    guard let socket = record.socket else { return entry }
-    if let status = status(at: socket, name: folder.name, in: directory) {
-      entry.status = status
-      entry.state = state(status)
-    }
-    return entry
   }
+}
 
-  private static func state(_ status: DesktopStatus) -> DesktopEntry.State {
-    status.state.flatMap { .init(rawValue: $0) } ?? .running
-  }
-
-  /// What the desktop behind a socket tells; nil where it has ended, or does not answer, which hides
-  /// none of the others.
-  private static func status(
-    at socket: String, name: String, in directory: RuntimeDirectory
-  ) -> DesktopStatus? {
-    do {
-      return try ControlClient(name, socket: socket).call(.status).reply.status
-    } catch {
-      // The socket of a desktop that was killed is taken away.
-      if !UnixSocket.isListening(path: socket) {
-        _ = try? directory.runningNames()
-      } else {
-        Console.error("porthole: \(error)")
-      }
-      return nil
-    }
-  }
+extension ControlRequest {
+  /// Asks for a desktop's state.
+  static let status = ControlRequest(
+    v: ControlProtocol.version, id: 1, method: ControlMethod.status.rawValue)
 }

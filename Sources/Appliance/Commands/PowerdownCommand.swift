@@ -18,9 +18,12 @@ struct PowerdownCommand: ParsableCommand {
 
   static let longest = 86_400
 
-  func validate() throws {
-    guard 1...Self.longest ~= timeout else {
-      throw ValidationError("--timeout takes 1 to \(Self.longest) seconds, not \(timeout)")
+  func validate() throws { try Self.check(timeout, least: 1) }
+
+  /// Refuses a time that nobody waits.
+  static func check(_ seconds: Int, least: Int) throws {
+    guard least...longest ~= seconds else {
+      throw ValidationError("--timeout takes \(least) to \(longest) seconds, not \(seconds)")
     }
   }
 

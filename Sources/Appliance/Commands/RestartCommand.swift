@@ -13,6 +13,8 @@ struct RestartCommand: ParsableCommand {
   @Option(name: .long, help: "Seconds that the guest has; 0 asks nobody.")
   var timeout = 30
 
+  func validate() throws { try PowerdownCommand.check(timeout, least: 0) }
+
   func run() throws {
     let store = try DesktopStore.open()
     let folder = try store.find(name)

@@ -20,12 +20,7 @@ struct StopCommand: ParsableCommand {
   @Option(name: .long, help: "Seconds that the guest has; 0 asks nobody.")
   var timeout = 30
 
-  func validate() throws {
-    guard 0...PowerdownCommand.longest ~= timeout else {
-      throw ValidationError(
-        "--timeout takes 0 to \(PowerdownCommand.longest) seconds, not \(timeout)")
-    }
-  }
+  func validate() throws { try PowerdownCommand.check(timeout, least: 0) }
 
   func run() throws {
     let client = try desktop.connect()
@@ -50,15 +45,19 @@ struct KillCommand: ParsableCommand {
     let folder = try desktop.wanted.flatMap {
       try DesktopStore(directories: .locate()).existing($0)
     }
+    var process: pid_t?
     do {
       let client = try desktop.connect()
+      process = client.process
       try RunningDesktop(client, folder: folder).end(within: 0)
     } catch {
       // What hangs, or has no socket yet, has a process nevertheless.
-      guard let folder, case .writer(let record?) = try DesktopLock.holder(of: folder),
-        Glibc.kill(record.pid, SIGKILL) == 0
-      else { throw error }
-      try RunningDesktop.waitUntilFree(folder)
+      if let folder {
+        guard case .writer(let record?) = try DesktopLock.holder(of: folder) else { throw error }
+        process = record.pid
+      }
+      guard let process, process > 0, Glibc.kill(process, SIGKILL) == 0 else { throw error }
+      if let folder { try RunningDesktop.waitUntilFree(folder) }
     }
   }
 }
@@ -79,7 +78,7 @@ struct RunningDesktop {
     if seconds > 0, try askGuest(within: seconds) { return }
     do {
       let plug = try ControlClient(client.name, in: try .locate())
-      try plug.call(.stop)
+      try plug.call(.stop, patience: ControlClient.statusPatience)
       try plug.waitForEnd()
     } catch {
       // It may have ended by itself meanwhile.
@@ -96,6 +95,8 @@ struct RunningDesktop {
   /// - Returns: whether the desktop is off.
   private func askGuest(within seconds: Int) throws -> Bool {
     do {
+      // A guest that stands still cannot shut down.
+      if try client.call(.status).reply.status?.state == "paused" { try client.call(.resume) }
       try client.call(.powerdown)
     } catch is ControlFailure {
       return false

@@ -45,12 +45,6 @@ struct TopCommand: ParsableCommand {
   func run() throws {
     let isLive = !once && !json && isatty(STDOUT_FILENO) == 1
     var before = try times()
-    if let missing = names.first(where: { name in !before.entries.contains { $0.name == name } }) {
-      throw Complaint(
-        KnownDesktop.exists(missing)
-          ? "desktop \(missing) does not run; start it with: porthole start \(missing)"
-          : "there is no desktop named \(missing); porthole list tells what there is")
-    }
     repeat {
       sleep(isLive ? UInt32(interval) : 1)
       let now = try times()
@@ -70,8 +64,20 @@ struct TopCommand: ParsableCommand {
   private typealias Times = (moment: UInt64, entries: [DesktopStatus])
 
   private func times() throws -> Times {
-    let all = try DesktopList.entries(onlyRunning: true).compactMap(\.status)
-    return (Monitor.monotonic(), names.isEmpty ? all : all.filter { names.contains($0.name) })
+    let all = try DesktopList.entries(onlyRunning: true)
+    for name in names where all.first(where: { $0.name == name })?.status == nil {
+      if all.contains(where: { $0.name == name && $0.state == .hung }) {
+        throw ControlClient.silence(of: name)
+      }
+      throw Complaint(
+        KnownDesktop.exists(name)
+          ? "desktop \(name) does not run; start it with: porthole start \(name)"
+          : "there is no desktop named \(name); porthole list tells what there is")
+    }
+    let statuses = all.compactMap(\.status)
+    return (
+      Monitor.monotonic(), names.isEmpty ? statuses : statuses.filter { names.contains($0.name) }
+    )
   }
 
   private static func rows(_ now: Times, since before: Times) -> [Row] {

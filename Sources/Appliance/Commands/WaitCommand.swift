@@ -59,7 +59,8 @@ struct WaitCommand: ParsableCommand {
 
   func run() throws {
     let deadline = Monitor.monotonic() &+ UInt64(timeout * 1e9)
-    var watch = Watch(name: name, sign: ready ? try sign() : given, stopped: stopped)
+    var watch = Watch(
+      name: name, sign: ready ? try sign() : given, stopped: stopped, deadline: deadline)
     while try !watch.isFulfilled() {
       guard Monitor.monotonic() < deadline else {
         Console.error("porthole: desktop \(name): after \(timeout) s \(watch.lack)")
@@ -106,17 +107,21 @@ struct WaitCommand: ParsableCommand {
     let name: String
     let sign: Sign?
     let stopped: Bool
+    let deadline: UInt64
     private var client: ControlClient?
+    private var isSilent = false
     private var mark: String?
     private var since: UInt64 = 0
 
-    init(name: String, sign: Sign?, stopped: Bool) {
+    init(name: String, sign: Sign?, stopped: Bool, deadline: UInt64) {
       (self.name, self.sign, self.stopped) = (name, sign, stopped)
+      self.deadline = deadline
     }
 
     /// What is not so yet.
     var lack: String {
-      switch sign {
+      if isSilent { return "it does not answer" }
+      return switch sign {
       case .text(let text): "\"\(text)\" does not stand on the screen"
       case .console(let text): "\"\(text)\" was not said on the serial port"
       case .still: "its picture is not still"
@@ -129,9 +134,8 @@ struct WaitCommand: ParsableCommand {
       guard let client = try connection() else { return false }
       do {
         switch sign {
-        case .text(let text): return try client.call(.text).reply.text?.contains(text) ?? false
-        case .console(let text):
-          return try client.call(.serial).reply.text?.contains(text) ?? false
+        case .text(let text): return try call(client, .text)?.text?.contains(text) ?? false
+        case .console(let text): return try call(client, .serial)?.text?.contains(text) ?? false
         case .still(let seconds): return try isStill(client, seconds)
         case nil: return true
         }
@@ -145,12 +149,28 @@ struct WaitCommand: ParsableCommand {
     }
 
     private mutating func isStill(_ client: ControlClient, _ seconds: Double) throws -> Bool {
-      let frame = try client.call(.frame, mark: mark, steady: true).reply.frame
-      if frame?.mark != mark {
-        mark = frame?.mark
+      guard let frame = try call(client, .frame, mark: mark, steady: true)?.frame else {
+        return false
+      }
+      if frame.mark != mark {
+        mark = frame.mark
         since = Monitor.monotonic()
       }
       return Monitor.monotonic() &- since >= UInt64(seconds * 1e9)
+    }
+
+    /// A desktop's answer; nil where it was not there in time.
+    private mutating func call(
+      _ client: ControlClient, _ method: ControlMethod, mark: String? = nil, steady: Bool? = nil
+    ) throws -> ControlReply? {
+      let now = Monitor.monotonic()
+      let rest = min(deadline > now ? deadline - now : 0, ControlClient.answerPatience)
+      do {
+        return try client.call(method, mark: mark, steady: steady, patience: rest).reply
+      } catch is Complaint where Monitor.monotonic() >= deadline {
+        isSilent = true
+        return nil
+      }
     }
 
     /// A connection to the desktop; nil while it does not run.

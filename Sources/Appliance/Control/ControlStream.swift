@@ -47,6 +47,9 @@ final class ControlStream {
     }
   }
 
+  /// The process at the other end.
+  var peerProcess: pid_t? { UnixSocket.process(of: descriptor) }
+
   /// Whether the peer has closed the connection, as far as can be told without waiting.
   var isClosed: Bool {
     var byte: UInt8 = 0

@@ -33,14 +33,34 @@ enum UnixSocket {
     return descriptor
   }
 
+  /// The error of a process that listens, and takes no connections.
+  struct Unresponsive: Error, CustomStringConvertible {
+    let path: String
+    var description: String {
+      "the process that listens at \(path) takes no connections; if it hangs, end it"
+    }
+  }
+
+  /// How long a process may leave a connection waiting, in nanoseconds.
+  private static let patience: UInt64 = 5_000_000_000
+
   /// A socket connected to `path`.
+  /// - Throws: ``Unresponsive`` where the listener's queue stays full.
   static func connect(path: String) throws -> Int32 {
-    let descriptor = try open(path)
-    guard withAddress(path, { Glibc.connect(descriptor, $0, $1) }) == 0 else {
+    let descriptor = try open(path, options: Int32(SOCK_NONBLOCK.rawValue))
+    let deadline = Monitor.monotonic() &+ patience
+    while withAddress(path, { Glibc.connect(descriptor, $0, $1) }) != 0 {
       let code = errno
+      // unix(7): a full queue.
+      if code == EAGAIN && Monitor.monotonic() < deadline {
+        usleep(5_000)
+        continue
+      }
       close(descriptor)
+      if code == EAGAIN { throw Unresponsive(path: path) }
       throw HostError("reach the control socket \(path)", code: code)
     }
+    _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) & ~O_NONBLOCK)
     return descriptor
   }
 
@@ -62,13 +82,18 @@ enum UnixSocket {
   }
 
   /// The user behind a connected socket (SO_PEERCRED, unix(7)), or nil where it can't be told.
-  static func peer(of descriptor: Int32) -> uid_t? {
+  static func peer(of descriptor: Int32) -> uid_t? { credentials(of: descriptor)?.uid }
+
+  /// The process that listens behind a connected socket; nil where it can't be told.
+  static func process(of descriptor: Int32) -> pid_t? { credentials(of: descriptor)?.pid }
+
+  private static func credentials(of descriptor: Int32) -> Credentials? {
     var credentials = Credentials()
     var size = socklen_t(MemoryLayout<Credentials>.size)
     guard getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0,
       size == MemoryLayout<Credentials>.size
     else { return nil }
-    return credentials.uid
+    return credentials
   }
 
   private static func open(_ path: String, options: Int32 = 0) throws -> Int32 {

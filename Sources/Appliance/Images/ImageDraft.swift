@@ -22,7 +22,7 @@ final class ImageDraft {
       let path = "\(images)/\(Self.prefix)\(getpid())-\(attempt)"
       guard mkdir(path, S_IRWXU) == 0 else {
         if errno == EEXIST { continue }
-        throw HostError("make the folder \(path)", code: errno)
+        throw HostError("make a folder in \(images)", code: errno)
       }
       guard let lock = ImageFolderLock.ifFree(path) else { continue }
       self.path = path

@@ -30,11 +30,23 @@ struct ImageImport {
     let source = Descriptor(owning: open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK))
     guard source.number >= 0 else { throw HostError("open image \(path)", code: errno) }
     let probe = try ImageProbe(path, descriptor: source.number, format: format, kind: kind)
-    let before = try changeTime(source.number)
     let draft = try ImageDraft(in: store.directories.images)
+    let place = draft.path
+    do {
+      return try fill(draft, source.number, probe, progress)
+    } catch {
+      throw Complaint(error, in: place, for: store.folder(of: name))
+    }
+  }
+
+  private func fill(
+    _ draft: ImageDraft, _ source: Int32, _ probe: ImageProbe,
+    _ progress: (Int64, Int64) -> Void
+  ) throws -> Outcome {
+    let before = try changeTime(source)
     let file = draft.path + "/" + Self.fileName(probe)
-    let digest = try copy(source.number, to: file, size: probe.fileSize, progress)
-    guard try changeTime(source.number) == before else {
+    let digest = try copy(source, to: file, size: probe.fileSize, progress)
+    guard try changeTime(source) == before else {
       throw Complaint(
         "\(path) was written to while it was read; stop what uses it, and import it again")
     }

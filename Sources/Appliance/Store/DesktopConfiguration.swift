@@ -81,14 +81,17 @@ struct DesktopConfiguration: Equatable, Sendable {
   }
 
   /// The command that runs it.
+  /// - Parameter called: what the sentence calls the configuration, where that is not its file.
   /// - Throws: a sentence where the keys contradict each other.
-  func command(in folder: DesktopFolder, console: String) throws(Complaint) -> RunCommand {
+  func command(
+    in folder: DesktopFolder, console: String, called: String? = nil
+  ) throws(Complaint) -> RunCommand {
     let options = options(in: folder, console: console)
     do {
       return try RunCommand.parse(options)
     } catch {
       let message = RunCommand.message(for: error)
-      throw Complaint("\(folder.configurationPath): \(message)")
+      throw Complaint("\(called ?? folder.configurationPath): \(message)")
     }
   }
 }

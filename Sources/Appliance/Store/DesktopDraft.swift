@@ -19,7 +19,7 @@ final class DesktopDraft {
     lock = try StoreLock.holding(desktops) {
       guard mkdir(draft.path, S_IRWXU) == 0 else {
         throw HostError(
-          "make the folder \(draft.path)", code: errno, advice: StoreDirectories.advice(errno))
+          "make a folder in \(desktops)", code: errno, advice: StoreDirectories.advice(errno))
       }
       do {
         guard let lock = try DesktopLock.attempt(draft) else {
@@ -28,10 +28,20 @@ final class DesktopDraft {
         return lock
       } catch {
         Folder.remove(draft.path)
-        throw error
+        throw Complaint(error, in: draft.path, for: desktops + "/" + name)
       }
     }
   }
 
   deinit { Folder.remove(folder.path) }
+}
+
+extension Complaint {
+  /// What somebody is told of an error in a folder where something is made: by the place that it is
+  /// made for, since the folder is gone by then.
+  init(_ error: any Error, in draft: String, for place: String) {
+    let text = "\(error)"
+    let parts = text.split(separator: draft, omittingEmptySubsequences: false)
+    self.init(parts.joined(separator: place))
+  }
 }

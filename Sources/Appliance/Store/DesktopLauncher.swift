@@ -65,8 +65,15 @@ struct DesktopLauncher {
     if text.hasPrefix(Readiness.bad) {
       throw Complaint(String(text.dropFirst(Readiness.bad.count)))
     }
+    // wait(2): the low seven bits are the signal that ended it.
+    let signal = status & 0x7F
+    let cause = signal == 0 ? "ended" : "was ended by signal \(signal) (\(Self.name(of: signal)))"
     throw Complaint(
-      "desktop \(folder.name) ended before it ran; see porthole logs \(folder.name)")
+      "desktop \(folder.name) \(cause) before it ran; see porthole logs \(folder.name)")
+  }
+
+  private static func name(of signal: Int32) -> String {
+    strsignal(signal).map { String(cString: $0).lowercased() } ?? "unknown"
   }
 }
 

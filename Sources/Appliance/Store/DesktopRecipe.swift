@@ -34,7 +34,8 @@ struct DesktopRecipe: Sendable {
       try DurableFile.create(folder.passwordPath, with: Array(password.utf8), syncs: false)
       try configuration.set("password-file", [DesktopFolder.passwordFile])
     }
-    _ = try configuration.command(in: folder, console: "/")
+    _ = try configuration.command(
+      in: folder, console: "/", called: "desktop \(folder.name) would not start")
     try DurableFile.create(
       folder.configurationPath, with: Array(configuration.text.utf8), syncs: false)
   }
@@ -50,11 +51,12 @@ enum BlankDisk {
   static func make(in folder: DesktopFolder, size: UInt64) throws(HostError) -> String {
     let path = folder.path + "/" + name
     let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-    guard descriptor >= 0 else { throw HostError("make the disk \(path)", code: errno) }
+    let operation = "make a disk of \(ByteCount.describe(Int64(clamping: size))) for \(folder.name)"
+    guard descriptor >= 0 else { throw HostError(operation, code: errno) }
     defer { close(descriptor) }
     guard ftruncate(descriptor, off_t(clamping: size)) == 0 else {
       throw HostError(
-        "make the disk \(path)", code: errno,
+        operation, code: errno,
         advice: errno == EFBIG ? "the file system has no files of that size" : "")
     }
     return option

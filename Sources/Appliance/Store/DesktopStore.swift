@@ -64,9 +64,13 @@ struct DesktopStore: Sendable {
     guard existing(name) == nil else { throw taken(name) }
     try StoreDirectories.make(directories.desktops)
     let draft = try DesktopDraft(name, in: directories.desktops)
-    try body(draft.folder)
-    try DurableFile.sync(everythingIn: draft.folder.path)
-    try move(draft.folder.path, to: name)
+    do {
+      try body(draft.folder)
+      try DurableFile.sync(everythingIn: draft.folder.path)
+      try move(draft.folder.path, to: name)
+    } catch {
+      throw Complaint(error, in: draft.folder.path, for: folder(name).path)
+    }
     return draft.lock
   }
 

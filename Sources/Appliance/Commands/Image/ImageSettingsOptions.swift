@@ -48,6 +48,7 @@ struct ImageSettingsOptions: ParsableArguments {
   var settings: ImageSettings {
     ImageSettings(
       memory: memory, cpus: cpus, firmware: firmware, keyboard: keyboard?.name,
-      ready: readyText.map { .text($0) } ?? readyConsole.map { .console($0) } ?? readyStill.map { .still(seconds: $0) })
+      ready: readyText.map { .text($0) } ?? readyConsole.map { .console($0) }
+        ?? readyStill.map { .still(seconds: $0) })
   }
 }
