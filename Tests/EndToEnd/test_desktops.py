@@ -94,6 +94,7 @@ def test_a_desktop_lives_longer_than_the_command_that_starts_it(store, folder):
     # kill -9 leaves nothing stale: it is just not running any more.
     os.kill(pid, signal.SIGKILL)
     until(lambda: entries(store)["desk"]["state"] == "stopped", 5, "the killed desktop is stopped")
+    assert os.listdir(os.path.join(folder, "porthole")) == ["ports"]
     assert "porthole start desk" in store.refused("text", "desk")
     store.good("start", "desk")
     store.good("restart", "desk")
@@ -331,6 +332,69 @@ def test_limits_of_the_shell_are_sentences(store):
     assert os.getpriority(os.PRIO_PROCESS, entries(store)["desk"]["pid"]) == 7
 
 
+def test_a_log_is_followed_when_it_is_put_aside(store):
+    store.good("create", "desk", "--guest", "echo", "--memory", "16M", "--vnc", "none")
+    path = inside(store, "desk", "log")
+    with open(path, "w") as file:
+        file.write("before\n" + "x" * (1 << 20) + "\n")
+    with subprocess.Popen([store.program, "logs", "-f", "desk"], env=store.environment,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "before\n"
+        process.stdout.readline()
+        with open(path, "a") as file:
+            file.write("at the last moment\n")
+            # The desktop's first line finds it too large.
+            store.good("start", "desk")
+        assert os.path.getsize(path + ".1") > 1 << 20 > os.path.getsize(path)
+        assert process.stdout.readline() == "at the last moment\n"
+        assert "running without VNC" in process.stdout.readline()
+        store.good("kill", "desk")
+        assert "stopped: switched off" in process.stdout.readline()
+        store.good("delete", "desk")
+        assert process.wait(10) == 1 and "renamed or deleted" in process.stderr.read()
+
+
+def test_what_waits_for_a_desktop_ends_with_it(store, folder):
+    store.good("create", "desk", "--guest", "firstlight", "--memory", "16M", "--start")
+    text, film = os.path.join(folder, "text"), os.path.join(folder, "film.png")
+    with open(text, "w") as file:
+        file.write("x" * 100_000)
+    commands = {
+        ("type", "desk", "--file", text): 1, ("wait", "desk", "--text", "never"): 1,
+        ("wait", "desk", "--still", "50"): 1, ("wait", "desk", "--stopped"): 0, ("events", "desk"): 0,
+        ("record", "desk", film): 0}
+    processes = {
+        command: subprocess.Popen([store.program, *command], env=store.environment,
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        for command in commands}
+    until(lambda: os.path.exists(film), 10, "the film has begun")
+    time.sleep(0.1)
+    os.kill(entries(store)["desk"]["pid"], signal.SIGKILL)
+    for command, status in commands.items():
+        error = processes[command].communicate(timeout=10)[1]
+        assert processes[command].returncode == status, (command, error)
+        assert error.count("\n") <= 1 and (status == 0 or "desktop desk " in error or "typing" in error)
+    assert entries(store)["desk"]["state"] == "stopped"
+
+
+def test_homes_of_any_name(store, folder):
+    image = os.path.join(folder, "golden.img")
+    with open(image, "wb") as file:
+        file.write(b"\xeb\xfe".ljust(510, b"\0") + b"\x55\xaa")
+        file.truncate(1 << 20)
+    for name in ("ho me", "hömé 漢字", "a,format=qcow2", "x:y", "100%", "q'uo\"te", "new\nline", "plain/"):
+        store.environment["PORTHOLE_HOME"] = os.path.join(folder, name)
+        store.good("image", "import", image, "--name", "golden")
+        store.good("create", "desk", "--image", "golden", "--start", "--vnc", "none")
+        assert entries(store)["desk"]["state"] == "running", name
+        assert json.loads(store.good("image", "show", "golden", "--json"))["usedBy"] == ["desk"], name
+        store.good("kill", "desk")
+        store.good("clone", "desk", "copy")
+        store.good("delete", "desk", "copy")
+        assert store.good("image", "prune").split() == ["golden"]
+    store.environment["PORTHOLE_HOME"] = store.home
+
+
 def test_a_paused_guest_can_shut_down(store):
     store.good("create", "desk", "--guest", "button", "--memory", "16M", "--start")
     until(lambda: not store("wait", "desk", "--still", "0.3", "--timeout", "10").returncode, 20, "it is up")
@@ -401,7 +465,7 @@ def test_an_image_says_how_to_tell_that_its_system_is_up(store, boot_sector, sig
 
 
 @pytest.mark.parametrize("name", [
-    "", ".", "..", ".hidden", "a/b", "../x", "/etc", "é", "漢字", "a b", "a\nb", "x" * 65, "x" * 300, "%d"])
+    "", ".", "..", ".hidden", "a/b", "../x", "/etc", "é", "漢字", "a b", "a\nb", "-f", "x" * 65, "x" * 300, "%d"])
 def test_names_that_are_none_are_refused(store, name):
     assert re.search("letters, digits", store.refused("create", "--size", "1M", "--", name, status=64))
     if name:

@@ -95,9 +95,11 @@ enum DesktopList {
     for start in stride(from: 0, to: found.count, by: atOnce) {
       entries += ask(found[start..<min(start + atOnce, found.count)])
     }
-    entries.removeAll { $0.state == .stopped && (onlyRunning || !$0.stored) }
     // What desktops that were killed left is taken away.
-    if entries.count < found.count { _ = try? directory.runningNames() }
+    if entries.contains(where: { $0.state == .stopped && !$0.stored }) {
+      _ = try? directory.runningNames()
+    }
+    entries.removeAll { $0.state == .stopped && (onlyRunning || !$0.stored) }
     return entries.sorted { $0.name < $1.name }
   }
 

@@ -19,39 +19,56 @@ struct LogsCommand: ParsableCommand {
 
   func run() throws {
     let folder = try DesktopStore(directories: .locate()).find(name)
-    for path in [folder.logPath + ".1", folder.logPath] {
-      var position: off_t = 0
-      var file = ino_t(0)
-      try Self.print(path, from: &position, file: &file)
-      guard follow, path == folder.logPath else { continue }
-      while true {
+    try LogFile(folder.logPath + ".1").print()
+    guard follow else { return try LogFile(folder.logPath).print() }
+    while true {
+      let file = LogFile(folder.logPath)
+      while try !file.hasSuccessor(in: folder) {
+        try file.print()
         usleep(Self.pause)
-        try Self.print(path, from: &position, file: &file)
       }
+      // What came to it until it was put aside.
+      try file.print()
     }
   }
 
-  /// Prints what a file has beyond a position; from its beginning where it is another file by now.
-  private static func print(
-    _ path: String, from position: inout off_t, file: inout ino_t
-  ) throws {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else {
-      if errno == ENOENT { return }
-      throw HostError("open \(path)", code: errno)
+  /// A log that is open as far as it is there, and stays so when it is put aside.
+  private final class LogFile {
+    private let path: String
+    private var descriptor: Int32 = -1
+
+    init(_ path: String) { self.path = path }
+    deinit { if descriptor >= 0 { close(descriptor) } }
+
+    /// Prints what was added since it was printed last.
+    func print() throws {
+      if descriptor < 0 { descriptor = open(path, O_RDONLY | O_CLOEXEC) }
+      guard descriptor >= 0 else {
+        if errno == ENOENT { return }
+        throw HostError("open \(path)", code: errno)
+      }
+      var bytes = [UInt8](repeating: 0, count: 65_536)
+      while true {
+        let count = read(descriptor, &bytes, bytes.count)
+        guard count > 0 else { return }
+        try OutputFile.write(
+          Array(bytes.prefix(count)), to: STDOUT_FILENO, named: "standard output")
+      }
     }
-    defer { close(descriptor) }
-    var status = stat()
-    if fstat(descriptor, &status) == 0, status.st_ino != file {
-      file = status.st_ino
-      position = 0
-    }
-    var bytes = [UInt8](repeating: 0, count: 65_536)
-    while true {
-      let count = pread(descriptor, &bytes, bytes.count, position)
-      guard count > 0 else { return }
-      position += count
-      try OutputFile.write(Array(bytes.prefix(count)), to: STDOUT_FILENO, named: "standard output")
+
+    /// Whether another file has its name by now.
+    /// - Throws: a sentence where the desktop has lost its name.
+    func hasSuccessor(in folder: DesktopFolder) throws -> Bool {
+      var own = stat()
+      var there = stat()
+      guard access(folder.path, F_OK) == 0 else {
+        try print()
+        throw Complaint("desktop \(folder.name) was renamed or deleted; see porthole list")
+      }
+      guard descriptor >= 0, fstat(descriptor, &own) == 0, stat(path, &there) == 0 else {
+        return false
+      }
+      return own.st_ino != there.st_ino || own.st_dev != there.st_dev
     }
   }
 }

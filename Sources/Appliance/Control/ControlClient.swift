@@ -232,7 +232,10 @@ struct ControlClient {
 
   private func complaint(about failure: ControlStream.Failure) -> Complaint {
     switch failure {
-    case .ended, .cut: Complaint("desktop \(name) closed the connection")
+    case .ended, .cut:
+      Complaint(
+        UnixSocket.isListening(path: link.path)
+          ? "desktop \(name) closed the connection; try again" : "desktop \(name) has ended")
     case .timedOut: Self.silence(of: name)
     case .tooLong: unintelligible
     case .system(let code): Complaint("cannot talk to desktop \(name): \(HostError.text(of: code))")

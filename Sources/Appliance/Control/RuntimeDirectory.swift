@@ -5,6 +5,7 @@ import KVMEngine
 struct RuntimeDirectory: Sendable {
   let path: String
   private static let ending = ".sock"
+  private static let consoleEnding = ".serial"
   private static let standardNames = 99
 
   /// `$XDG_RUNTIME_DIR/porthole`, or `porthole-UID` in the system's temporary folder where the variable
@@ -46,6 +47,9 @@ struct RuntimeDirectory: Sendable {
   /// Where desktop `name` listens.
   func socketPath(_ name: String) -> String { path + "/" + name + Self.ending }
 
+  /// Where the serial port of desktop `name` listens, if it is a console.
+  func consolePath(_ name: String) -> String { path + "/" + name + Self.consoleEnding }
+
   /// The desktops that run, by name. What dead ones left behind is taken away.
   func runningNames() throws -> [String] {
     try locked {
@@ -56,6 +60,11 @@ struct RuntimeDirectory: Sendable {
         } else {
           unlink(socketPath(name))
         }
+      }
+      for name in try socketNames(ending: Self.consoleEnding) where !running.contains(name) {
+        // A desktop claims its name before its serial port listens.
+        let path = consolePath(name)
+        if !UnixSocket.isListening(path: path) { unlink(path) }
       }
       return running
     }
@@ -88,9 +97,11 @@ struct RuntimeDirectory: Sendable {
   }
 
   /// The names for which there is a socket, in order; whether somebody listens is not looked at.
-  func socketNames() throws -> [String] {
-    try Folder.names(in: path).filter { $0.hasSuffix(Self.ending) }
-      .map { String($0.dropLast(Self.ending.count)) }.sorted()
+  func socketNames() throws -> [String] { try socketNames(ending: Self.ending) }
+
+  private func socketNames(ending: String) throws -> [String] {
+    try Folder.names(in: path).filter { $0.hasSuffix(ending) }
+      .map { String($0.dropLast(ending.count)) }.sorted()
   }
 
   /// Runs `body` while no other process looks for or makes sockets here.

@@ -1,9 +1,7 @@
 /// What an image in the store may be called: much as a desktop, for both are names of folders.
 enum ImageName {
-  /// Whether `text` may be an image's name; one with a dash in front would look like an option.
-  static func isAllowed(_ text: String) -> Bool {
-    DesktopName.isAllowed(text) && !text.hasPrefix("-")
-  }
+  /// Whether `text` may be an image's name.
+  static func isAllowed(_ text: String) -> Bool { DesktopName.isAllowed(text) }
 
   /// `text`, if it may be an image's name.
   static func parse(_ text: String) throws(Complaint) -> String {

@@ -1,4 +1,5 @@
-/// What a desktop may be called: the name is part of a file name and of a VNC viewer's title.
+/// What a desktop may be called: the name is part of a file name and of a VNC viewer's title, and must
+/// look like no option.
 enum DesktopName {
   /// The name of a desktop that was given none, and the stem of the names of those beside it.
   static let standard = "porthole"
@@ -17,6 +18,7 @@ enum DesktopName {
       }
     }
     return allowed && !text.isEmpty && text.utf8.count <= longest && !text.hasPrefix(".")
+      && !text.hasPrefix("-")
   }
 
   /// `text`, if it may be a desktop's name.
@@ -24,7 +26,7 @@ enum DesktopName {
     guard isAllowed(text) else {
       throw Complaint(
         "a desktop's name is 1 to \(longest) letters, digits, dots, dashes and underscores, "
-          + "without a dot in front")
+          + "without a dot or a dash in front")
     }
     return text
   }

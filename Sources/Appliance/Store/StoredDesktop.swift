@@ -18,15 +18,10 @@ struct StoredDesktop {
     self.log = log
   }
 
-  /// Where this desktop's serial port listens.
-  static func consolePath(_ name: String, in directory: RuntimeDirectory) -> String {
-    directory.path + "/" + name + ".serial"
-  }
-
   /// The command that its configuration makes.
   func command(in directory: RuntimeDirectory) throws -> RunCommand {
     let configuration = try folder.configuration()
-    let console = Self.consolePath(folder.name, in: directory)
+    let console = directory.consolePath(folder.name)
     if configuration["serial"] == DesktopKey.serialConsole {
       try UnixSocket.check(path: console)
       // Only this desktop listens there, and it has just begun: what is there is stale.
@@ -75,7 +70,7 @@ struct StoredDesktop {
     }
     if let log { log.add("stopped: \(reason.sentence)") }
     if let directory = try? RuntimeDirectory.locate() {
-      unlink(Self.consolePath(folder.name, in: directory))
+      unlink(directory.consolePath(folder.name))
     }
   }
 }
