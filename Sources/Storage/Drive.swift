@@ -18,16 +18,19 @@ public struct DriveDescription: Sendable, Equatable, Codable {
   public var format: ImageFormat?
   /// Nil for ``CacheMode/writeback``.
   public var cache: CacheMode?
+  /// Nil for ``DiscardMode/unmap``.
+  public var discard: DiscardMode?
 
   public init(
     kind: DriveKind, path: String?, readOnly: Bool = false, format: ImageFormat? = nil,
-    cache: CacheMode? = nil
+    cache: CacheMode? = nil, discard: DiscardMode? = nil
   ) {
     self.kind = kind
     self.path = path
     self.readOnly = readOnly
     self.format = format
     self.cache = cache
+    self.discard = discard
   }
 }
 
@@ -35,6 +38,8 @@ public struct DriveDescription: Sendable, Equatable, Codable {
 public struct Medium: Sendable {
   public let path: String
   public let image: any BlockImage
+  /// The image where a disk gives back what the guest trims; nil where it does not.
+  let trimmed: (any StoredImage)?
   /// How INT 13h counts its sectors. A CD's is of no use.
   public let geometry: CHSGeometry
   /// What a user should know about it, as whole sentences.
@@ -78,6 +83,8 @@ public struct Medium: Sendable {
           + "\(sectors * 512), the rest as zeroes"
       ]
     image = Self.padded(stored, to: sectors)
+    let trims = description.kind == .hardDisk && description.discard != .ignore
+    trimmed = trims && stored.givesRoomBack ? stored : nil
     self.path = path
   }
 
@@ -92,6 +99,7 @@ public struct Medium: Sendable {
   public init(path: String, image: any BlockImage, geometry: CHSGeometry) {
     self.path = path
     self.image = image
+    trimmed = image as? any StoredImage
     self.geometry = geometry
     notes = []
   }
@@ -108,6 +116,7 @@ public struct Medium: Sendable {
     path = name
     geometry = format.chs
     image = MemoryImage(bytes, sectorCount: format.chs.sectorCount)
+    trimmed = nil
     notes = []
   }
 

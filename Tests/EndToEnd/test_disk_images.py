@@ -330,6 +330,30 @@ def test_check_ends_with_what_it_found(tmp_path):
     assert disk("check", path, expect=2).stdout
 
 
+def test_bitmaps_are_kept_until_the_data_changes(tmp_path):
+    path = tmp_path / "disk.qcow2"
+    run("qemu-img", "create", "-q", "-f", "qcow2", path, "64M")
+    run("qemu-io", "-c", "write -P 7 0 1M", path)
+    run("qemu-img", "bitmap", "--add", path, "changes")
+    run("qemu-io", "-c", "write -P 8 1M 1M", path)
+
+    def bitmaps():
+        # It warns of bitmaps that are out of date.
+        text = run("qemu-img", "info", "--output=json", path).stdout
+        facts = json.loads(text[text.index("{"):])
+        return [entry["name"] for entry in facts["format-specific"]["data"].get("bitmaps", [])]
+
+    assert "sound" in disk("check", path, "--repair").stdout
+    disk("play", path, stdin="verify 1048576 512 8\n")
+    run("qemu-img", "check", path)
+    assert bitmaps() == ["changes"]
+    disk("play", path, stdin="write 0 512 9\n")
+    assert bitmaps() == []
+    disk("check", path, "--repair")
+    run("qemu-img", "check", path)
+    run("qemu-io", "-c", "read -P 9 0 512", "-c", "read -P 8 1M 1M", path)
+
+
 def test_a_full_file_system_leaves_no_half_made_image(tmp_path):
     source = tmp_path / "source.raw"
     source.write_bytes(os.urandom(4 << 20))

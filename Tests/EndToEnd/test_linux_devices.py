@@ -101,7 +101,19 @@ def disk_works_by_dma(serial, folder):
     assert serial.command(
         "echo 3 > /proc/sys/vm/drop_caches; dd if=/dev/sda bs=64k skip=16 count=16 2> /dev/null"
         " | md5sum").split()[0] == written
+    trimmed_sectors_go_back_to_the_host(serial, path)
     return written
+
+
+def trimmed_sectors_go_back_to_the_host(serial, path):
+    assert int(serial.command("cat /sys/block/sda/queue/discard_max_bytes")) > 0
+    before = os.stat(path).st_blocks
+    serial.command("blkdiscard -o 2097152 -l 1048576 /dev/sda")
+    assert os.stat(path).st_blocks == before - 2048
+    with open(path, "rb") as file:
+        file.seek(2 << 20)
+        assert file.read(1 << 20) == bytes(1 << 20)
+    assert serial.command("dd if=/dev/sda bs=1M skip=2 count=1 2> /dev/null | tr -d '\\0' | wc -c") == "0"
 
 
 def cd_works_by_dma(serial, image):

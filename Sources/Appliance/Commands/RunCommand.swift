@@ -63,7 +63,8 @@ struct RunCommand: ParsableCommand {
     name: .long,
     help: """
       A hard disk image, raw or qcow2; may be given again. As for every drive, options may follow \
-      behind commas: format=raw or qcow2, cache=writeback, writethrough, none or unsafe, read-only.
+      behind commas: format=raw or qcow2, cache=writeback, writethrough, none or unsafe, \
+      discard=unmap (what the guest trims goes back to the host) or ignore, read-only.
       """, completion: .file(),
     transform: DriveOption.parse)
   var disk: [DriveOption] = []

@@ -1,7 +1,7 @@
 import Storage
 
 /// An image for a drive as `--disk`, `--floppy` and `--cdrom` take it: a path, and behind commas
-/// `format=`, `cache=` and `read-only`.
+/// `format=`, `cache=`, `discard=` and `read-only`.
 ///
 /// A path may have commas. What counts as options is at the end, each at most once; so a file whose
 /// name ends in `,format=raw` is given with an option of that kind behind it.
@@ -9,6 +9,7 @@ struct DriveOption: Equatable {
   var path: String
   var format: ImageFormat?
   var cache: CacheMode?
+  var discard: DiscardMode?
   var isReadOnly = false
 
   /// What `text` asks for.
@@ -44,6 +45,13 @@ struct DriveOption: Equatable {
       }
       return true
     }
+    if word.hasPrefix("discard=") && discard == nil {
+      discard = DiscardMode(rawValue: String(word.dropFirst(8)))
+      guard discard != nil else {
+        throw Complaint("discard is unmap or ignore, not \(word.dropFirst(8))")
+      }
+      return true
+    }
     return false
   }
 
@@ -51,6 +59,6 @@ struct DriveOption: Equatable {
   func drive(_ kind: DriveKind, readOnly: Bool) -> DriveDescription {
     DriveDescription(
       kind: kind, path: path, readOnly: readOnly || isReadOnly || kind == .cdrom, format: format,
-      cache: cache)
+      cache: cache, discard: discard)
   }
 }

@@ -100,7 +100,7 @@ extension DiskImage {
     let checker = try QCOW2Checker.check(file, header, progress: progress)
     var report = checker.report
     if repairsLeaks && report.leakedClusters > 0 && report.errorCount == 0 {
-      report.repairedClusters = try QCOW2Repair.freeLeaks(file, header, checker.references)
+      report.repairedClusters = try QCOW2Repair.freeLeaks(file, header, checker)
       report.leakedClusters = 0
     }
     return report

@@ -11,7 +11,7 @@ final class NewFile {
 
   /// - Parameter path: where the file is going to be.
   /// - Throws: ``ImageError`` `.exists` where something is there.
-  init(_ path: String, cache: CacheMode = .writeback) throws(ImageError) {
+  init(_ path: String) throws(ImageError) {
     self.path = path
     guard access(path, F_OK) != 0 else { throw Self.exists(path) }
     let slash = path.lastIndex(of: "/")
@@ -28,7 +28,8 @@ final class NewFile {
     }
     close(Int32(truncatingIfNeeded: fd))
     do throws(ImageError) {
-      file = try ImageFile(path: temporary, readOnly: false, cache: cache)
+      // Until it has its name nobody needs it in any order: it reaches the storage once, as a whole.
+      file = try ImageFile(path: temporary, readOnly: false, cache: .unsafe)
     } catch {
       unlink(temporary)
       throw error
@@ -40,7 +41,7 @@ final class NewFile {
   /// Gives the file its name.
   /// - Parameter isDurable: it is on the storage before, and its name afterwards.
   func keep(isDurable: Bool = true) throws(ImageError) {
-    if isDurable { try file.sync() }
+    if isDurable { try file.syncAlways() }
     var result = retrying {
       Int(cstorage_rename_new(temporary, path))
     }

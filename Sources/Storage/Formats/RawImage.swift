@@ -96,6 +96,8 @@ public final class RawImage: StoredImage {
     try file.sync()
   }
 
+  public var givesRoomBack: Bool { !isReadOnly && file.punches }
+
   public func zero(sector: UInt64, count: UInt64) throws(ImageError) {
     guard !isReadOnly else { throw ImageError.readOnly(path) }
     guard sector <= sectorCount, count <= sectorCount - sector else {

@@ -41,6 +41,9 @@ public protocol StoredImage: BlockImage {
   /// What shows where this image has nothing; nil where that is zeroes.
   var backing: (any StoredImage)? { get }
 
+  /// Whether ``zero(sector:count:)`` gives room back, and takes little time for that.
+  var givesRoomBack: Bool { get }
+
   /// Makes `count` sectors read as zeroes, and gives back what room of the host they took.
   func zero(sector: UInt64, count: UInt64) throws(ImageError)
   /// Changes the medium's size. What is new reads as zeroes.

@@ -10,6 +10,7 @@ final class WritethroughImage: StoredImage {
   var backing: (any StoredImage)? { image.backing }
   var sectorCount: UInt64 { image.sectorCount }
   var isReadOnly: Bool { image.isReadOnly }
+  var givesRoomBack: Bool { image.givesRoomBack }
 
   func read(
     sector: UInt64, count: Int, into buffer: UnsafeMutableRawBufferPointer

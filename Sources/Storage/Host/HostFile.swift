@@ -24,6 +24,8 @@ protocol HostFile: AnyObject, Sendable {
   /// Cuts the file, or makes it longer with zeroes.
   /// - Returns: 0 or the errno.
   func setSize(_ bytes: UInt64) -> Int32
+  /// Whether ``punch(_:)`` works here.
+  var punches: Bool { get }
   /// Gives the storage of a part back to the host, where it can; that part then reads as zeroes.
   /// - Returns: 0 or the errno.
   func punch(_ range: Range<UInt64>) -> Int32
@@ -32,6 +34,12 @@ protocol HostFile: AnyObject, Sendable {
 }
 
 extension HostFile {
+  /// Whether the host has nothing at all of `range`, so that it reads as zeroes.
+  func isHole(_ range: Range<UInt64>) -> Bool {
+    guard let run = run(at: range.lowerBound) else { return true }
+    return !run.isData && run.end >= range.upperBound
+  }
+
   /// Fills `buffer` from `offset` on; what lies behind the end reads as zeroes.
   func load(
     _ buffer: UnsafeMutableRawBufferPointer, at offset: UInt64

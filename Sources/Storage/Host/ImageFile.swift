@@ -82,8 +82,18 @@ final class ImageFile: HostFile {
     }
   }
 
-  func flush() -> Int32 {
-    guard flushes else { return 0 }
+  func flush() -> Int32 { flushes ? flushAlways() : 0 }
+
+  /// Returns when all that was written is on the storage, whatever the cache mode.
+  func syncAlways() throws(ImageError) {
+    let code = flushAlways()
+    guard code == 0 else { throw ImageError.flushing(path, code: code) }
+  }
+
+  /// Has the host begin to bring what was written to the storage, which a later flush waits for.
+  func startWriting() { _ = cstorage_start_writing(descriptor) }
+
+  private func flushAlways() -> Int32 {
     let before = lost.load(ordering: .acquiring)
     guard before == 0 else { return before }
     let code = Int32(truncatingIfNeeded: -retrying { Int(fdatasync(descriptor)) })
@@ -95,6 +105,14 @@ final class ImageFile: HostFile {
     guard growsWithZeroes else { return EINVAL }
     return Int32(
       truncatingIfNeeded: -retrying { Int(ftruncate(descriptor, off_t(clamping: bytes))) })
+  }
+
+  /// Tried behind the end of a file, where nothing changes.
+  var punches: Bool {
+    guard growsWithZeroes, let size = try? size(), size < 1 << 60 else { return false }
+    let block: UInt64 = 1 << 20
+    let end = (size / block + 1) * block
+    return punch(end..<(end + block)) == 0
   }
 
   func punch(_ range: Range<UInt64>) -> Int32 {

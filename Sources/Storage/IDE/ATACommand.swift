@@ -1,6 +1,8 @@
 /// ATA commands by their codes (ATA/ATAPI-6, table 26 and annex B; the older ones ATA-3).
 enum ATACommand {
   static let noOperation: UInt8 = 0x00
+  /// ACS-3, 7.5.
+  static let dataSetManagement: UInt8 = 0x06
   static let deviceReset: UInt8 = 0x08
   static let recalibrate: ClosedRange<UInt8> = 0x10...0x1F
   static let readSectors: ClosedRange<UInt8> = 0x20...0x21
@@ -55,7 +57,7 @@ enum ATACommand {
   static func isExtended(_ code: UInt8) -> Bool {
     switch code {
     case readSectorsExt, readDMAExt, readMultipleExt, writeSectorsExt, writeDMAExt,
-      writeMultipleExt, verifyExt:
+      writeMultipleExt, verifyExt, dataSetManagement:
       true
     default: false
     }

@@ -37,6 +37,7 @@ struct ATAIdentity {
     if state.multiple > 0 { words[59] = 0x0100 | UInt16(state.multiple) }
     set32(60, disk.sectorCount28)
     setCommandSets(state)
+    if disk.trimmed != nil { setTrim() }
     set32(100, disk.sectorCount)
     set32(102, disk.sectorCount >> 32)
     setChecksum()
@@ -103,6 +104,18 @@ struct ATAIdentity {
       0x4008 | (state.smart ? 1 : 0) | (state.writeCache ? 0x20 : 0) | (state.lookAhead ? 0x40 : 0)
     words[86] = 0x3400
     words[87] = 0x4000
+  }
+
+  /// TRIM is a command of ACS-2 (T13/2015-D); what was trimmed reads as zeroes (ACS-3, 7.12.7.33,
+  /// 7.12.7.50 and 7.12.7.88).
+  private mutating func setTrim() {
+    // No trusted computing, which that bit of ATA-2's 32-bit accesses has become.
+    words[48] = 0x4000
+    words[69] = 0x4020
+    words[80] |= 0x0380
+    words[81] = 0x0110
+    words[105] = TrimRanges.maximumBlocks
+    words[169] = 1
   }
 
   /// ASCII text, padded with blanks, the first character of each word in its high byte.

@@ -66,7 +66,9 @@ public final class IDEChannel: Device {
     switch drive.kind {
     case .hardDisk:
       guard let medium = drive.medium else { return .empty }
-      return .disk(ATADisk(image: medium.image, geometry: medium.geometry, serial: serial))
+      return .disk(
+        ATADisk(
+          image: medium.image, trimmed: medium.trimmed, geometry: medium.geometry, serial: serial))
     case .cdrom: return .disc(drive)
     case .floppy: return .empty
     }

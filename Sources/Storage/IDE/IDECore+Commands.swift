@@ -63,6 +63,7 @@ extension IDECore {
     case ATACommand.initializeParameters: initializeParameters(device, disk)
     case ATACommand.readNativeMax, ATACommand.readNativeMaxExt: readNativeMax(device, disk, code)
     case ATACommand.smart: smart(device)
+    case ATACommand.dataSetManagement: manageData(device, disk)
     default: commonCommand(device, code)
     }
   }

@@ -126,7 +126,7 @@ extension IDECore {
   }
 
   /// The host gave its parameter list.
-  mutating func receivedParameters(_ device: Int) {
+  mutating func receivedPacketParameters(_ device: Int) {
     let list = buffer.prefix(state.transfer.expected)
     completePacket(device, modeSelect(device, list))
   }

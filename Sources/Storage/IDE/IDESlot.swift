@@ -22,6 +22,8 @@ enum IDESlot: Sendable {
 /// A hard disk as ATA shows it.
 struct ATADisk: Sendable {
   let image: any BlockImage
+  /// The image where what the guest trims is given back; nil where there is no TRIM.
+  let trimmed: (any StoredImage)?
   /// Sectors of 512 bytes; at most as many as 48 bits address.
   let sectorCount: UInt64
   /// The geometry that the drive has by itself: heads 1 to 16, sectors 1 to 63.
@@ -31,8 +33,11 @@ struct ATADisk: Sendable {
   let serial: String
 
   /// - Parameter geometry: as INT 13h shows it; the drive shares it where it has 16 heads or fewer.
-  init(image: any BlockImage, geometry: CHSGeometry, serial: String) {
+  init(
+    image: any BlockImage, trimmed: (any StoredImage)?, geometry: CHSGeometry, serial: String
+  ) {
     self.image = image
+    self.trimmed = trimmed
     self.serial = serial
     sectorCount = min(image.sectorCount, 1 << 48)
     let fits = geometry.heads <= 16

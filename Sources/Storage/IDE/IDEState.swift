@@ -108,4 +108,6 @@ enum IDEJob: Equatable, Sendable {
   case dma
   case verify
   case flush
+  /// The ranges in the buffer are to be given back.
+  case trim
 }

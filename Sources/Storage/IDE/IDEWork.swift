@@ -4,6 +4,8 @@ import KVMEngine
 struct IDEWork {
   let job: IDEJob
   let image: (any BlockImage)?
+  /// The image where room is given back; nil where that is not done.
+  let trimmed: (any StoredImage)?
   /// Written data has to reach the host's storage before the command ends.
   let flushes: Bool
   /// Where a write waits that the host has no room for; nil where it fails at once.
@@ -21,6 +23,7 @@ struct IDEWork {
     case .fill: fill(buffer)
     case .store: store(buffer, isCancelled)
     case .flush: flush(isCancelled)
+    case .trim: trim(buffer, isCancelled)
     case .verify:
       while transfer.remaining > 0, transfer.failure == nil, !isCancelled() { fill(buffer) }
     case .dma where transfer.direction == .toHost: toMemory(buffer, space, isCancelled)
@@ -99,7 +102,7 @@ struct IDEWork {
     }
   }
 
-  private mutating func flush(_ isCancelled: () -> Bool) {
+  mutating func flush(_ isCancelled: () -> Bool) {
     guard let image else { return }
     do throws(ImageError) {
       try persist(isCancelled) { () throws(ImageError) in try image.flush() }
@@ -109,7 +112,7 @@ struct IDEWork {
     }
   }
 
-  private func persist(
+  func persist(
     _ isCancelled: () -> Bool, _ body: () throws(ImageError) -> Void
   ) throws(ImageError) {
     guard let room else { return try body() }
@@ -166,7 +169,8 @@ extension IDECore {
     isCancelled = false
     let device = state.transfer.device
     return IDEWork(
-      job: job, image: slots[device].image, flushes: !state.devices[device].writeCache, room: room,
+      job: job, image: slots[device].image, trimmed: slots[device].disk?.trimmed,
+      flushes: !state.devices[device].writeCache, room: room,
       transfer: state.transfer, position: state.position, filled: state.filled,
       cursor: state.busMaster.cursor)
   }
@@ -203,7 +207,7 @@ extension IDECore {
       } else {
         endWell(device)
       }
-    case .verify, .flush:
+    case .verify, .flush, .trim:
       if state.transfer.failure != nil { failTransfer() } else { endWell(device) }
     }
   }

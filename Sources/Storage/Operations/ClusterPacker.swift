@@ -1,64 +1,53 @@
 import CUnpack
+import Glibc
 
-/// Fills a new qcow2 image with compressed clusters.
-struct ClusterPacker {
-  private let target: QCOW2Image
-  private let clusterBytes: Int
-  private let isZstd: Bool
+/// Compresses clusters for a new qcow2 image.
+struct ClusterPacker: Sendable {
+  let clusterBytes: Int
+  let isZstd: Bool
 
-  init(_ target: QCOW2Image, _ header: QCOW2Header) {
-    self.target = target
+  /// Threads that compress, at most.
+  private static let most = 8
+  /// As many as the host has processors, so that each has one.
+  static var threads: Int { min(most, max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
+
+  init(_ header: QCOW2Header) {
     clusterBytes = header.clusterBytes
     isZstd = header.compression == .zstd
   }
 
-  /// Copies `image`; clusters that are zeroes are left out, and those that do not become smaller
-  /// are stored as they are.
-  func copy(_ image: any StoredImage, _ progress: ImageCopy.Progress) throws(ImageError) {
-    let buffer = ImageBuffer()
-    let block = UInt64(clusterBytes / 512)
-    let total = image.sectorCount
-    var packed = [UInt8](repeating: 0, count: clusterBytes)
-    var sector: UInt64 = 0
-    while sector < total {
-      let extent = try image.resolve(sector: sector, limit: total - sector)
-      if extent.kind == .zero && extent.count >= block {
-        sector += extent.count / block * block
-      } else {
-        let bytes = try load(image, sector, buffer)
-        if !bytes.isZero { try store(bytes, at: sector, &packed) }
-        sector += block
+  /// Packs the clusters of `piece`, which holds whole ones. Those that are zeroes are left out, and
+  /// those that do not become smaller stay as they are.
+  func pack(_ piece: CopyPiece) {
+    for run in piece.loaded {
+      let bytes = piece.bytes(of: run)
+      for start in stride(from: 0, to: run.place.count, by: clusterBytes) {
+        let cluster = UnsafeRawBufferPointer(rebasing: bytes[start..<(start + clusterBytes)])
+        guard !cluster.isZero else { continue }
+        let at = run.place.lowerBound + start
+        let count = pack(
+          cluster,
+          into: UnsafeMutableRawBufferPointer(rebasing: piece.packed[at..<(at + clusterBytes)])
+        )
+        piece.found.append(
+          CopyPiece.Run(
+            sector: run.sector + UInt64(start / Sector.bytes),
+            place: at..<(at + (count ?? clusterBytes)), isPacked: count != nil))
       }
-      progress(min(sector, total) * 512, total * 512)
     }
-    try target.flush()
   }
 
-  /// One cluster, zeroes behind the image's end.
-  private func load(
-    _ image: any StoredImage, _ sector: UInt64, _ buffer: ImageBuffer
-  ) throws(ImageError) -> UnsafeRawBufferPointer {
-    UnsafeRawBufferPointer(
-      try buffer.load(image, sector: sector, count: UInt64(clusterBytes / 512)))
-  }
-
-  private func store(
-    _ bytes: UnsafeRawBufferPointer, at sector: UInt64, _ packed: inout [UInt8]
-  ) throws(ImageError) {
-    let source = bytes.bindMemory(to: UInt8.self).baseAddress
-    // A cluster that is not smaller than this saves nothing.
-    let room = clusterBytes - 512
+  /// - Returns: how many bytes came out; nil where that saves nothing.
+  private func pack(
+    _ cluster: UnsafeRawBufferPointer, into packed: UnsafeMutableRawBufferPointer
+  ) -> Int? {
+    let source = cluster.bindMemory(to: UInt8.self).baseAddress
+    let target = packed.bindMemory(to: UInt8.self).baseAddress
+    let room = clusterBytes - Sector.bytes
     let count =
       isZstd
-      ? cunpack_pack_zstd(source, clusterBytes, &packed, room)
-      : cunpack_pack_deflate(source, clusterBytes, &packed, room)
-    guard count > 0 else {
-      let left = min(UInt64(clusterBytes / 512), target.sectorCount - sector)
-      return try target.write(sector: sector, count: Int(left), from: bytes)
-    }
-    let data = Array(packed[..<Int(count)])
-    try target.locked { volume throws(ImageError) in
-      try volume.writeCompressed(data, cluster: (sector * 512) >> volume.clusterBits)
-    }
+      ? cunpack_pack_zstd(source, clusterBytes, target, room)
+      : cunpack_pack_deflate(source, clusterBytes, target, room)
+    return count > 0 ? Int(count) : nil
   }
 }

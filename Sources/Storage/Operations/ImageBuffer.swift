@@ -38,24 +38,22 @@ extension UnsafeRawBufferPointer {
     return self[..<16].allSatisfy { $0 == 0 } && memcmp(start, start + 16, count - 16) == 0
   }
 
-  /// The runs of `blockBytes` each that are not all zeroes, as ranges of bytes. The last block may be
-  /// shorter.
-  func dataRuns(blockBytes: Int, _ body: (Range<Int>) throws(ImageError) -> Void)
-    throws(ImageError)
-  {
+  /// The runs of `blockBytes` each that are not all zeroes, as ranges of bytes. The first block lacks
+  /// its first `skip` bytes, and the last one may be shorter.
+  func dataRuns(blockBytes: Int, skip: Int, _ body: (Range<Int>) -> Void) {
     var start: Int?
     var at = 0
     while at < count {
-      let end = Swift.min(at + blockBytes, count)
+      let end = Swift.min(at == 0 ? blockBytes - skip : at + blockBytes, count)
       if UnsafeRawBufferPointer(rebasing: self[at..<end]).isZero {
-        if let first = start { try body(first..<at) }
+        if let first = start { body(first..<at) }
         start = nil
       } else if start == nil {
         start = at
       }
       at = end
     }
-    if let first = start { try body(first..<count) }
+    if let first = start { body(first..<count) }
   }
 }
 

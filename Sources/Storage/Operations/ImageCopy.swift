@@ -18,13 +18,16 @@ public enum ImageCopy {
 
   /// What is no longer than this is not looked for among zeroes of raw images, in bytes.
   private static let hole = 4096
+  /// Bytes of a piece, where clusters are not larger, and pieces that are under way at a time.
+  private static let pieceBytes = 512 << 10
+  private static let pieceCount = 6
 
   /// Makes a copy of `image`, as a whole, at `path`. What is zero takes no room.
   /// - Throws: ``ImageError``; nothing is left at `path` then.
   public static func copy(
     _ image: any StoredImage, to path: String, _ options: Options, _ progress: Progress
   ) throws(ImageError) {
-    let new = try NewFile(path, cache: options.isDurable ? .writeback : .unsafe)
+    let new = try NewFile(path)
     var qcow2 = options.qcow2
     qcow2.size = image.sectorCount * 512
     switch options.format {
@@ -32,45 +35,81 @@ public enum ImageCopy {
       if let raw = image as? RawImage, raw.share(with: new.file) { break }
       let code = new.file.setSize(image.byteCount)
       guard code == 0 else { throw ImageError.handling("make", path, code: code) }
-      let target = try RawImage(new.file)
-      try copy(image, into: target, blockBytes: hole, progress)
+      let target = CopyTarget(try RawImage(new.file), in: new.file, isDurable: options.isDurable)
+      try copy(image, into: target, blockBytes: hole, packer: nil, progress)
     case .qcow2:
       let header = try QCOW2Header(qcow2, path: path)
       try header.create(in: new.file)
-      let target = try QCOW2Image(new.file, header, backing: nil)
-      if options.compresses {
-        try ClusterPacker(target, header).copy(image, progress)
-      } else {
-        try copy(image, into: target, blockBytes: header.clusterBytes, progress)
-      }
+      let made = try QCOW2Image(new.file, header, backing: nil)
+      let target = CopyTarget(made, in: new.file, isDurable: options.isDurable)
+      try copy(
+        image, into: target, blockBytes: header.clusterBytes,
+        packer: options.compresses ? ClusterPacker(header) : nil, progress)
     }
     try new.keep(isDurable: options.isDurable)
   }
 
   /// Copies what is not zero into an image of zeroes.
   private static func copy(
-    _ image: any StoredImage, into target: any StoredImage, blockBytes: Int, _ progress: Progress
+    _ image: any StoredImage, into target: CopyTarget, blockBytes: Int, packer: ClusterPacker?,
+    _ progress: Progress
   ) throws(ImageError) {
-    let buffer = ImageBuffer()
+    let threads = packer == nil ? 0 : ClusterPacker.threads
+    let pieces = (0..<(pieceCount + 2 * threads)).map { _ in
+      CopyPiece(byteCount: max(pieceBytes, blockBytes), packs: packer != nil)
+    }
+    let belt = CopyBelt(pieces, preparers: threads) { piece in
+      if let packer { packer.pack(piece) } else { piece.findData(blockBytes: blockBytes) }
+    } write: { piece throws(ImageError) in
+      try target.write(piece)
+    }
+    do throws(ImageError) {
+      try load(image, onto: belt, blockBytes: blockBytes, wholeBlocks: packer != nil, progress)
+      try belt.finish()
+    } catch {
+      belt.stop()
+      throw error
+    }
+    try target.image.flush()
+    progress(image.sectorCount * 512, image.sectorCount * 512)
+  }
+
+  /// Reads what is not known to be zero.
+  /// - Parameter wholeBlocks: always whole blocks of `blockBytes`, zeroes behind the image's end.
+  private static func load(
+    _ image: any StoredImage, onto belt: CopyBelt, blockBytes: Int, wholeBlocks: Bool,
+    _ progress: Progress
+  ) throws(ImageError) {
+    let block = UInt64(blockBytes / Sector.bytes)
     let total = image.sectorCount
-    try image.eachExtent { extent throws(ImageError) in
-      defer { progress((extent.sector + extent.count) * 512, total * 512) }
-      guard extent.kind != .zero else { return }
-      var sector = extent.sector
-      while sector < extent.sector + extent.count {
-        let count = min(ImageBuffer.sectors, extent.sector + extent.count - sector)
-        let bytes = try buffer.load(image, sector: sector, count: count)
-        try UnsafeRawBufferPointer(bytes).dataRuns(blockBytes: blockBytes) {
-          run throws(ImageError) in
-          try target.write(
-            sector: sector + UInt64(run.lowerBound / 512), count: run.count / 512,
-            from: UnsafeRawBufferPointer(rebasing: bytes[run]))
+    var sector: UInt64 = 0
+    while sector < total {
+      let extent = try image.resolve(sector: sector, limit: total - sector)
+      var end = sector + extent.count
+      if extent.kind == .zero && (!wholeBlocks || extent.count >= block) {
+        sector = wholeBlocks ? end / block * block : end
+        continue
+      }
+      if wholeBlocks { end = (end + block - 1) / block * block }
+      while sector < end {
+        let count = part(of: sector..<end, room: belt.piece.room, block: block)
+        if count == 0 {
+          try belt.send()
+          progress(sector * 512, total * 512)
+        } else {
+          try belt.piece.load(image, sector: sector, count: count)
+          sector += count
         }
-        sector += count
-        progress(sector * 512, total * 512)
       }
     }
-    try target.flush()
+  }
+
+  /// How many of `sectors` go into a piece with `room`, so that no block is torn that has room in one.
+  private static func part(of sectors: Range<UInt64>, room: UInt64, block: UInt64) -> UInt64 {
+    let wanted = sectors.upperBound - sectors.lowerBound
+    guard wanted > room else { return wanted }
+    let end = (sectors.lowerBound + room) / block * block
+    return end > sectors.lowerBound ? end - sectors.lowerBound : 0
   }
 
   /// Compares what two images show.
@@ -174,6 +213,5 @@ public enum ImageCopy {
       sector += count
       progress(sector * 512, total * 512)
     }
-    try overlay.flush()
   }
 }

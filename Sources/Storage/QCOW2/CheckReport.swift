@@ -28,11 +28,20 @@ public struct CheckReport: Sendable, Codable, Equatable {
 /// is taken for those that are.
 struct ReferenceCounts {
   private static let perChunk: UInt64 = 64
+  /// Chunks that any image may have.
+  private let limit: Int
   private var chunks: [UInt64: Int] = [:]
   private var counts: [UInt32] = []
   private var recent: (chunk: UInt64, place: Int) = (.max, 0)
   /// The first cluster behind all that have a count.
   private(set) var end: UInt64 = 0
+  private var added = 0
+
+  /// Places are that far from each other that memory for them would be a multiple of the image.
+  var isScattered: Bool { chunks.count > limit && added < chunks.count * 4 }
+
+  /// - Parameter limit: chunks that any image may have, 256 bytes each.
+  init(limit: Int = 1 << 20) { self.limit = limit }
 
   mutating func add(_ cluster: UInt64, times: UInt32 = 1) {
     let chunk = cluster / Self.perChunk
@@ -45,6 +54,7 @@ struct ReferenceCounts {
         counts.append(contentsOf: repeatElement(0, count: Int(Self.perChunk)))
       }
     }
+    added += 1
     let place = recent.place + Int(cluster % Self.perChunk)
     let (sum, overflow) = counts[place].addingReportingOverflow(times)
     counts[place] = overflow ? .max : sum

@@ -8,6 +8,10 @@ struct QCOW2Checker {
   var references = ReferenceCounts()
   /// The image's own structures.
   private var fixed = MetadataMap()
+  /// Of those, the ones of which there may be many.
+  private var many: Set<Range<UInt64>> = []
+  /// Refcount blocks stand in the table more than once, so that no count is certain.
+  private(set) var sharesBlocks = false
   /// How many entries of L1 tables name each L2 table, and whether the active one does.
   private var tables: [UInt64: (times: UInt32, isActive: Bool)] = [:]
   /// Entries of the active tables, whose flag is to say whether they are alone: cluster and place.
@@ -49,12 +53,19 @@ struct QCOW2Checker {
       "refcount table", header.refcountTableOffset, UInt64(header.refcountTableClusters) << bits)
     try readRefcountTable()
     try readL1Tables()
+    try readBitmaps()
     let own = table.filter { $0 != 0 && $0 % clusterBytes == 0 } + tables.keys
-    _ = fixed.fill(own.map { $0 >> bits })
+    if let twice = fixed.fill(own.map { $0 >> bits }, many: Array(many)) {
+      report.add("the cluster at byte \(twice << bits) is two of its tables at once")
+    }
     let all = tables.sorted { $0.key < $1.key }
     for (number, entry) in all.enumerated() {
       progress(Double(number) / Double(all.count))
       try readL2(entry.key, times: entry.value.times, isActive: entry.value.isActive)
+      guard !references.isScattered else {
+        throw ImageError.damaged(
+          file.path, "its tables name places all over a file that is nearly empty")
+      }
     }
     report.endOffset = references.end << bits
     try compare()
@@ -62,14 +73,17 @@ struct QCOW2Checker {
   }
 
   /// Counts a structure of `count` bytes at `offset`.
-  private mutating func refer(_ name: String, _ offset: UInt64, _ count: UInt64) {
+  /// - Parameter isOneOfMany: there may be thousands of its kind.
+  mutating func refer(
+    _ name: String, _ offset: UInt64, _ count: UInt64, isOneOfMany: Bool = false
+  ) {
     guard count > 0 else { return }
     let first = offset >> bits
     let end = (offset &+ count &- 1) >> bits
     guard offset < fileBytes, end >= first, end <= fileBytes >> bits &+ (QCOW2Header.maximumL1Bytes)
     else { return report.add("the \(name) at byte \(offset) lies beyond the file's end") }
     for cluster in first...end { references.add(cluster) }
-    fixed.set(name, first..<(end + 1))
+    if isOneOfMany { many.insert(first..<(end + 1)) } else { fixed.set(name, first..<(end + 1)) }
   }
 
   private mutating func readRefcountTable() throws(ImageError) {
@@ -85,13 +99,16 @@ struct QCOW2Checker {
       references.add(offset >> bits)
       // One that stands for a million is looked at once.
       let isNew = seen.insert(offset).inserted
-      if !isNew { report.add("the refcount block at byte \(offset) is named twice") }
+      if !isNew {
+        report.add("the refcount block at byte \(offset) is named twice")
+        sharesBlocks = true
+      }
       table.append(isNew ? offset : 0)
     }
   }
 
   /// Whether a cluster can be at `offset`; says so where not.
-  private mutating func isPlausible(_ offset: UInt64, _ name: String) -> Bool {
+  mutating func isPlausible(_ offset: UInt64, _ name: String) -> Bool {
     if offset == 0 { return true }
     guard offset % clusterBytes == 0 else {
       report.add("\(name) is at byte \(offset), within a cluster")
@@ -120,7 +137,8 @@ struct QCOW2Checker {
         throw ImageError.damaged(file.path, "its snapshots have too many tables to look at")
       }
       left -= UInt64(snapshot.l1Count)
-      refer("L1 table of \(name)", snapshot.l1Offset, UInt64(snapshot.l1Count) * 8)
+      refer(
+        "L1 table of \(name)", snapshot.l1Offset, UInt64(snapshot.l1Count) * 8, isOneOfMany: true)
       try readL1(snapshot.l1Offset, snapshot.l1Count, name: name, times: 1, isActive: false)
     }
   }
@@ -151,6 +169,7 @@ struct QCOW2Checker {
   private mutating func readL2(
     _ offset: UInt64, times: UInt32, isActive: Bool
   ) throws(ImageError) {
+    guard !file.isHole(offset..<(offset + clusterBytes)) else { return }
     let raw = try file.loadBytes(header.clusterBytes, at: offset)
     raw.withUnsafeBytes { bytes in
       for at in stride(from: 0, to: bytes.count - 7, by: 8) {
@@ -194,14 +213,28 @@ struct QCOW2Checker {
 
   // MARK: Counts
 
+  /// Clusters behind everything whose counts are looked at nevertheless.
+  private static let behindEnd: UInt64 = 1 << 20
+
+  /// The first cluster whose count is of no interest.
+  var countedEnd: UInt64 {
+    max(references.end, (fileBytes + clusterBytes - 1) >> bits) + Self.behindEnd
+  }
+
   private mutating func compare() throws(ImageError) {
     let blockBits = UInt64(header.refcountBlockBits)
     var counted: [UInt64: UInt64] = [:]
     for cluster in flagged { counted[cluster.cluster] = 0 }
+    let end = countedEnd
     for (number, offset) in table.enumerated() where offset != 0 {
+      let first = UInt64(number) << blockBits
+      guard first < end, !file.isHole(offset..<(offset + clusterBytes)) else {
+        table[number] = 0
+        continue
+      }
       let raw = try file.loadBytes(header.clusterBytes, at: offset)
-      for index in 0..<(1 << header.refcountBlockBits) {
-        let cluster = UInt64(number) << blockBits + UInt64(index)
+      for index in 0..<Int(min(1 << blockBits, end - first)) {
+        let cluster = first + UInt64(index)
         let count = raw.refcount(index, order: header.refcountOrder)
         let uses = references.count(of: cluster)
         if count == uses && uses == 0 { continue }

@@ -22,6 +22,9 @@ struct QCOW2Feature: Equatable {
   /// Compatible: refcounts may be left behind.
   static let lazyRefcounts: UInt64 = 1 << 0
 
+  /// Autoclear: the bitmaps agree with the data.
+  static let bitmaps: UInt64 = 1 << 0
+
   let kind: Kind
   let bit: UInt8
   let name: String

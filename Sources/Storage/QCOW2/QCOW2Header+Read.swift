@@ -150,6 +150,7 @@ extension QCOW2Header {
       switch type {
       case QCOW2Extension.backingFormat: backingFormat = String(decoding: data, as: UTF8.self)
       case QCOW2Extension.featureNames: featureNames = Self.names(data)
+      case QCOW2Extension.bitmaps: bitmaps = QCOW2Bitmaps(data)
       default: break
       }
       at += (length + 7) / 8 * 8

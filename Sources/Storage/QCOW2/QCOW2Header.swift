@@ -40,6 +40,7 @@ struct QCOW2Header: Equatable {
   var headerBytes: UInt32 = 104
   var compression = Compression.deflate
   var featureNames: [QCOW2Feature] = []
+  var bitmaps: QCOW2Bitmaps?
 
   var clusterBytes: Int { 1 << clusterBits }
   /// log2 of the entries of an L2 table.
@@ -81,6 +82,7 @@ enum QCOW2Extension {
   static let end: UInt32 = 0
   static let backingFormat: UInt32 = 0xE279_2ACA
   static let featureNames: UInt32 = 0x6803_F857
+  static let bitmaps: UInt32 = 0x2385_2875
 }
 
 extension [UInt8] {

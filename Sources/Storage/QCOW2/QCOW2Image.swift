@@ -93,6 +93,11 @@ public final class QCOW2Image: StoredImage, @unchecked Sendable {
     try locked { volume throws(ImageError) in try volume.flush() }
   }
 
+  /// Version 2 can't say that a cluster is zeroes where something is below: it would take more room.
+  public var givesRoomBack: Bool {
+    !isReadOnly && (backing == nil || lock.withLock { volume.header.version } > 2)
+  }
+
   public func zero(sector: UInt64, count: UInt64) throws(ImageError) {
     guard !isReadOnly else { throw ImageError.readOnly(path) }
     try locked { volume throws(ImageError) in

@@ -74,13 +74,12 @@ extension QCOW2Volume {
   func snapshotRanges() throws(ImageError) -> [Range<UInt64>] {
     guard header.snapshotCount > 0 else { return [] }
     let (snapshots, bytes) = try QCOW2Snapshot.all(file, header)
-    var ranges = [clusters(header.snapshotsOffset, bytes)]
+    var ranges: Set = [clusters(header.snapshotsOffset, bytes)]
     for snapshot in snapshots {
       try snapshot.checkTable(file, header)
-      let range = clusters(snapshot.l1Offset, UInt64(snapshot.l1Count) * 8)
-      if !ranges.contains(range) { ranges.append(range) }
+      ranges.insert(clusters(snapshot.l1Offset, UInt64(snapshot.l1Count) * 8))
     }
-    return ranges
+    return Array(ranges)
   }
 
   /// Shows the medium as `snapshot` kept it. The image is not written afterwards.

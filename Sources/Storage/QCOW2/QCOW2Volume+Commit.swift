@@ -15,7 +15,6 @@ extension QCOW2Volume {
     guard tables.dirtyCount > 0 || !dirtyL1Sectors.isEmpty else {
       return try applyReleases()
     }
-    isUnflushed = true
     let mask = ~UInt64(clusterBytes - 1)
     try tables.writeBack { newTables.contains($0 & mask) }
     try barrier()

@@ -1,34 +1,39 @@
 extension QCOW2Volume {
   /// Stores the packed contents of `cluster` of the medium behind what was packed before it.
-  func writeCompressed(_ packed: [UInt8], cluster: UInt64) throws(ImageError) {
+  func writeCompressed(_ packed: UnsafeRawBufferPointer, cluster: UInt64) throws(ImageError) {
     try beginChanges()
     guard let refcounts else { throw ImageError.readOnly(file.path) }
     let table = try tableForWriting(cluster)
     let slot = try slot(of: cluster, in: table)
     isUnflushed = true
-    var start = packedEnd
-    let room = Int(truncatingIfNeeded: (~start &+ 1) & UInt64(clusterBytes - 1))
-    // Clusters are shared by what is packed into them, as far as their counts reach.
-    if start != 0 && packed.count <= room {
-      let shared = self.cluster(at: start)
-      let count = try refcounts.count(of: shared)
-      if count < refcounts.maximum {
-        try refcounts.setCount(of: shared, to: count + 1)
-      } else {
-        start = 0
-      }
-    } else {
-      start = 0
-    }
-    if start == 0 {
-      let place = try allocateAtEnd(1, refcounts)
-      start = place.first << clusterBits
-    }
-    try file.storeBytes(packed, at: start)
+    let start = try placeForPacked(packed.count, refcounts)
+    try file.store(packed, at: start)
     setEntry(
       cluster, in: slot,
       to: L2Entry.packed(offset: start, count: packed.count, clusterBits: header.clusterBits).raw)
     packedEnd = start + UInt64(packed.count)
+  }
+
+  /// Where `count` bytes of packed data go: behind what was packed before them, into the next cluster,
+  /// too, where that lies behind. Clusters are shared as far as their counts reach.
+  private func placeForPacked(
+    _ count: Int, _ refcounts: QCOW2Refcounts
+  ) throws(ImageError) -> UInt64 {
+    let room = Int(truncatingIfNeeded: (~packedEnd &+ 1) & UInt64(clusterBytes - 1))
+    guard packedEnd != 0, room > 0 else { return try newCluster(refcounts) }
+    let shared = self.cluster(at: packedEnd)
+    let users = try refcounts.count(of: shared)
+    guard users < refcounts.maximum else { return try newCluster(refcounts) }
+    if count > room {
+      let new = try newCluster(refcounts)
+      guard self.cluster(at: new) == shared + 1 else { return new }
+    }
+    try refcounts.setCount(of: shared, to: users + 1)
+    return packedEnd
+  }
+
+  private func newCluster(_ refcounts: QCOW2Refcounts) throws(ImageError) -> UInt64 {
+    try allocateAtEnd(1, refcounts).first << clusterBits
   }
 
   /// Makes everything absent, so that only what is below shows.

@@ -169,10 +169,8 @@ extension QCOW2Volume {
     let old = L2Entry(raw: l1[number])
     let offset = try tableOffset(of: cluster)
     if offset != 0 && old.isCopied { return offset }
-    if offset != 0 { try commit() }
     let place = try allocate(1)
     let new = place.first << clusterBits
-    isUnflushed = true
     tables.forget(new..<(new + UInt64(clusterBytes)))
     try storing(place) { () throws(ImageError) in
       if offset != 0 {

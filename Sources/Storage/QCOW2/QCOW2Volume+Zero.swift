@@ -106,7 +106,6 @@ extension QCOW2Volume {
     }
     guard let refcounts else { throw ImageError.readOnly(file.path) }
     let bytes = Int(count) * 8
-    try commit()
     let place = try allocateAtEnd((bytes + clusterBytes - 1) >> header.clusterBits, refcounts)
     var table = [UInt8](repeating: 0, count: place.count << header.clusterBits)
     for (number, entry) in l1.enumerated() { table.setBig(entry, at: number * 8) }
@@ -114,7 +113,6 @@ extension QCOW2Volume {
     try storing(place) { () throws(ImageError) in
       try file.storeBytes(table, at: place.first << clusterBits)
     }
-    isUnflushed = true
     try flush()
     var changed = header
     changed.l1Offset = place.first << clusterBits

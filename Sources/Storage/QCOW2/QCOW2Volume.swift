@@ -76,9 +76,6 @@ final class QCOW2Volume {
     fixed.set("L1", clusters(header.l1Offset, UInt64(header.l1Count) * 8))
     fixed.set(
       "refcounts", clusters(refcounts.tableOffset, UInt64(refcounts.tableClusters) << clusterBits))
-    for (number, range) in try snapshotRanges().enumerated() {
-      fixed.set("snapshot \(number)", range)
-    }
     var own: [UInt64] = refcounts.table.filter { $0 != 0 }.map { cluster(at: $0) }
     for entry in l1 {
       let offset = L2Entry(raw: entry).offset
@@ -87,7 +84,7 @@ final class QCOW2Volume {
       }
       if offset != 0 { own.append(cluster(at: offset)) }
     }
-    if let twice = fixed.fill(own) {
+    if let twice = fixed.fill(own, many: try snapshotRanges()) {
       throw damaged("the cluster at byte \(twice << clusterBits) is two of its tables at once")
     }
     let end = cluster(at: try file.size() &+ UInt64(clusterBytes) &- 1)

@@ -189,4 +189,100 @@ import Testing
     #expect(report.errors == [] && report.leakedClusters == 0)
     #expect(try ImageInspection(path: path).isDirty == false)
   }
+
+  @Test func refcountsLeftBehindThatStandForSeveralPlacesAreNotCounted() throws {
+    var bytes = try sound()
+    bytes[72 + 7] = 1
+    for at in stride(from: 0x1000, to: 0x2000, by: 8) { bytes.setBig(0x2000 as UInt64, at: at) }
+    #expect(refusal(bytes) == nil)
+    let error = refusal(bytes, readOnly: false)
+    #expect(error?.problem == .damaged)
+    #expect(error?.description.contains("several places") == true)
+  }
+
+  @Test(.timeLimit(.minutes(1))) func manySnapshotsAreNoHarm() throws {
+    var bytes = try sound()
+    let count = 30_000
+    // Each with one entry in its L1 table, behind the list of them, in what the file has not.
+    let list = bytes.count
+    let listBytes = (count * 40 + 4095) & ~4095
+    for number in 0..<count {
+      var entry = [UInt8](repeating: 0, count: 40)
+      entry.setBig(UInt64(list + listBytes + number * 4096), at: 0)
+      entry.setBig(UInt32(1), at: 8)
+      bytes += entry
+    }
+    bytes.setBig(UInt32(count), at: QCOW2Field.snapshotCount)
+    bytes.setBig(UInt64(list), at: QCOW2Field.snapshotsOffset)
+    let path = files.make("many.qcow2", bytes, size: list + listBytes + count * 4096)
+    let image = try DiskImage.open(path: path, readOnly: false)
+    #expect(try image.bytes(sector: 0)[0] == 7)
+    // None of their tables is counted as used, and not all of that is said.
+    let file = try ImageFile(path: path, readOnly: true)
+    let report = try QCOW2Checker.check(file, QCOW2Header(file)).report
+    #expect(report.errorCount >= count && report.errors.count <= CheckReport.messageLimit)
+  }
+
+  @Test func referencesAllOverAnEmptyFileAreNotKept() {
+    var dense = ReferenceCounts(limit: 100)
+    for cluster in 0..<20_000 as Range<UInt64> { dense.add(cluster) }
+    #expect(!dense.isScattered && dense.used.count == 20_000)
+    var scattered = ReferenceCounts(limit: 100)
+    for cluster in 0..<200 as Range<UInt64> { scattered.add(cluster << 20) }
+    #expect(scattered.isScattered)
+  }
+
+  /// `sound`, with a directory of bitmaps at `directory` that says it has `count`.
+  func withBitmaps(count: UInt32, directory: UInt64, bytes size: UInt64 = 64) throws -> [UInt8] {
+    var bytes = try sound()
+    var fields = [UInt8](repeating: 0, count: 24)
+    fields.setBig(count, at: 0)
+    fields.setBig(size, at: 8)
+    fields.setBig(directory, at: 16)
+    let block = QCOW2Header.block(QCOW2Extension.bitmaps, fields)
+    bytes.replaceSubrange(112..<(112 + block.count), with: block)
+    for index in (112 + block.count)..<1024 { bytes[index] = 0 }
+    bytes[QCOW2Field.autoclear + 7] = 1
+    return bytes
+  }
+
+  @Test(
+    arguments: [
+      (1, 0x1234, 64), (1, 0x7FFF_0000, 64), (70_000, 0x5000, 64), (3, 0x5000, 64),
+      (1, 0x5000, 1 << 40),
+    ] as [(UInt32, UInt64, UInt64)])
+  func directoriesOfBitmapsThatCannotBeAreToldOfAndHarmNothing(
+    count: UInt32, directory: UInt64, size: UInt64
+  ) throws {
+    let bytes = try withBitmaps(count: count, directory: directory, bytes: size)
+    let disk = SimulatedDisk(bytes)
+    if let report = try? QCOW2Checker.check(disk, QCOW2Header(disk)).report {
+      #expect(report.errorCount > 0)
+    }
+    let path = files.make("bitmaps.qcow2", bytes)
+    let image = try DiskImage.open(path: path, readOnly: false)
+    try image.write(sector: 0, bytes: [UInt8](repeating: 1, count: 512))
+    try image.flush()
+    #expect(try QCOW2Header(ImageFile(path: path, readOnly: true)).autoclear == 0)
+  }
+
+  @Test func clustersOfBitmapsAreNoLeaks() throws {
+    // The directory at 6000h names a table at 7000h, which names a cluster at 8000h.
+    var bytes = try withBitmaps(count: 1, directory: 0x6000, bytes: 32)
+    bytes += [UInt8](repeating: 0, count: 0x9000 - bytes.count)
+    bytes.setBig(UInt64(0x7000), at: 0x6000)
+    bytes.setBig(UInt32(1), at: 0x6008)
+    bytes.setBig(UInt64(0x8000), at: 0x7000)
+    for cluster in 6...8 { bytes.setBig(UInt16(1), at: 0x2000 + cluster * 2) }
+    let path = files.make("bitmaps.qcow2", bytes)
+    #expect(try DiskImage.check(path: path, repairsLeaks: true).leakedClusters == 0)
+    #expect(try QCOW2Header(ImageFile(path: path, readOnly: true)).autoclear == 1)
+    do {
+      let image = try DiskImage.open(path: path, readOnly: false)
+      try image.write(sector: 0, bytes: [UInt8](repeating: 1, count: 512))
+    }
+    // Nobody believes them any more.
+    #expect(try DiskImage.check(path: path).leakedClusters == 3)
+    #expect(try DiskImage.check(path: path, repairsLeaks: true).repairedClusters == 3)
+  }
 }

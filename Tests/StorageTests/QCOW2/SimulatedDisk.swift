@@ -15,6 +15,7 @@ final class SimulatedDisk: HostFile, @unchecked Sendable {
   let path = "the simulated disk"
   let isReadOnly = false
   let growsWithZeroes = true
+  let punches = true
   private(set) var bytes: [UInt8]
   private var durable: [UInt8]
   private var changes: [Change] = []
@@ -23,6 +24,9 @@ final class SimulatedDisk: HostFile, @unchecked Sendable {
   /// The file can't become longer than this.
   var room = Int.max
   private(set) var flushCount = 0
+  /// Called before a flush is done: when most can be lost. All that can be lost at a moment before
+  /// can be lost then.
+  var beforeFlush: () -> Void = {}
 
   init(_ bytes: [UInt8] = []) {
     self.bytes = bytes
@@ -70,6 +74,7 @@ final class SimulatedDisk: HostFile, @unchecked Sendable {
 
   func flush() -> Int32 {
     guard changesLeft > 0 else { return EIO }
+    beforeFlush()
     flushCount += 1
     durable = bytes
     changes = []
@@ -86,26 +91,45 @@ final class SimulatedDisk: HostFile, @unchecked Sendable {
     offset < UInt64(bytes.count) ? (true, UInt64(bytes.count)) : nil
   }
 
-  /// The disk after a loss of power.
+  /// The disk after a loss of power: any of what was not flushed is there, or is not.
   func afterPowerCut(_ random: inout some RandomNumberGenerator) -> SimulatedDisk {
+    let pending = changes.flatMap(Self.sectors)
     var left = durable
-    let keeps = UInt32.random(in: 0...4, using: &random)
-    for change in changes {
-      guard case .write(let at, let data) = change else {
-        if UInt32.random(in: 0..<4, using: &random) < keeps { apply(change, to: &left) }
-        continue
-      }
-      // A sector of the disk is written as a whole or not at all.
-      var done = 0
-      while done < data.count {
-        let count = min(data.count - done, 512 - (at + done) % 512)
-        if UInt32.random(in: 0..<4, using: &random) < keeps {
-          apply(.write(at + done, Array(data[done..<(done + count)])), to: &left)
-        }
-        done += count
-      }
-    }
+    let keeps = Self.choice(of: pending.count, &random)
+    for (number, change) in pending.enumerated() where keeps(number) { apply(change, to: &left) }
     return SimulatedDisk(left)
+  }
+
+  /// The parts of `change` that a disk does as a whole or not at all: a sector each.
+  private static func sectors(_ change: Change) -> [Change] {
+    guard case .write(let at, let data) = change else { return [change] }
+    var parts: [Change] = []
+    var done = 0
+    while done < data.count {
+      let count = min(data.count - done, 512 - (at + done) % 512)
+      parts.append(.write(at + done, Array(data[done..<(done + count)])))
+      done += count
+    }
+    return parts
+  }
+
+  /// Which of `count` changes reach the disk: many or few, all but a few, or few beside those that
+  /// came first.
+  private static func choice(
+    of count: Int, _ random: inout some RandomNumberGenerator
+  ) -> (Int) -> Bool {
+    guard count > 0 else { return { _ in true } }
+    let one = Int.random(in: 0..<count, using: &random)
+    switch UInt32.random(in: 0..<6, using: &random) {
+    case 0: return { $0 == one }
+    case 1: return { $0 != one }
+    case 2: return { $0 <= one }
+    case 3: return { $0 >= one }
+    default:
+      let share = UInt32.random(in: 0...4, using: &random)
+      let kept = (0..<count).map { _ in UInt32.random(in: 0..<4, using: &random) < share }
+      return { kept[$0] }
+    }
   }
 }
 
@@ -120,5 +144,19 @@ struct Seeded: RandomNumberGenerator {
     state ^= state >> 7
     state ^= state << 17
     return state &* 0x2545_F491_4F6C_DD1D
+  }
+}
+
+extension SimulatedDisk {
+  /// Makes a new image's refcounts 64 bits wide, which are the most that an image can need, and the
+  /// file as long as `fileBytes`, so that new clusters lie behind that.
+  func widenRefcounts(_ header: QCOW2Header, fileBytes: Int) {
+    let used = bytes.count / header.clusterBytes
+    var patch = bytes
+    patch.setBig(UInt32(6), at: QCOW2Field.refcountOrder)
+    let block = Int(patch.big64(Int(header.refcountTableOffset)))
+    for cluster in 0..<used { patch.setBig(UInt64(1), at: block + cluster * 8) }
+    _ = patch.withUnsafeBytes { write($0, at: 0) }
+    _ = setSize(UInt64(fileBytes))
   }
 }
