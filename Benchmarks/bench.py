@@ -19,6 +19,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 from desktops import measure_desktops
@@ -378,8 +379,8 @@ DISK_MIB = 8
 
 
 def measure_disk(kind, binary, image, folder, runs, format="raw"):
-    """MiB a second that a real-mode guest reads from an IDE disk, by PIO and by DMA, and requests a
-    second of 4 KiB by DMA."""
+    """MiB a second that a real-mode guest reads from an IDE disk, by PIO and by DMA, requests a
+    second of 4 KiB by DMA, and what the processors do for a GiB of those."""
     disk = os.path.join(folder, f"disk.{format}")
     with open(disk, "wb") as file:
         file.write(os.urandom(DISK_MIB << 20))
@@ -398,9 +399,11 @@ def measure_disk(kind, binary, image, folder, runs, format="raw"):
                    "-device", "isa-debug-exit,iobase=0xf4"]
     names = {"read": "4 KiB reads in order", "scattered": "4 KiB reads scattered",
              "write": "4 KiB writes in order", "strewn": "4 KiB writes scattered"}
-    seconds = told_seconds(command, ("pio", "dma", *names), runs)
+    seconds, processor = told_seconds(command, ("pio", "dma", *names), runs)
     small = {f"IDE disk, {name}, {format}": ("1000/s", DISK_MIB * 256 / seconds[key] / 1000)
              for key, name in names.items()}
+    small |= {f"IDE disk, processor for {name}, {format}": ("s/GiB", processor[key] * 1024 / DISK_MIB)
+              for key, name in names.items()}
     if format != "raw":
         return small
     return {"IDE disk, read by PIO": ("MiB/s", DISK_MIB / seconds["pio"]),
@@ -417,20 +420,41 @@ def disk_rows(kind, binary, image, folder, runs):
 
 def told_seconds(command, names, runs):
     """Seconds, the median of each, that a guest tells on its serial port as `NAME: CYCLES` before it
-    says `done`."""
+    says `done`, and the processor's seconds that its machine had in that time."""
     frequency = cycles_per_second()
-    values = {name: [] for name in names}
+    values, burnt = {name: [] for name in names}, {name: [] for name in names}
     for _ in range(runs):
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                    stderr=subprocess.DEVNULL)
-        output = read_until(process, b"done", b"", time.monotonic() + 60)
-        process.kill()
-        process.wait(10)
-        for line in output.decode().split("\n"):
-            name, _, cycles = line.strip().partition(": ")
+        watchdog = threading.Timer(60, process.kill)
+        watchdog.start()
+        before = 0
+        for line in iter(process.stdout.readline, b""):
+            now = processor_seconds(process.pid)
+            name, _, cycles = line.decode(errors="replace").strip().partition(": ")
             if name in values:
                 values[name].append(int(cycles, 16) / frequency)
-    return {name: statistics.median(values[name]) for name in names}
+                burnt[name].append(now - before)
+            before = now
+            if b"done" in line:
+                break
+        watchdog.cancel()
+        process.kill()
+        process.wait(10)
+    return tuple({name: statistics.median(found[name]) for name in names}
+                 for found in (values, burnt))
+
+
+def processor_seconds(pid):
+    """What a process's threads have had of the processors."""
+    total = 0
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        try:
+            with open(f"/proc/{pid}/task/{thread}/schedstat") as file:
+                total += int(file.read().split()[0])
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+    return total / 1e9
 
 
 # What Guests/vgabench.S fills and scrolls: screens of four planes.
@@ -449,7 +473,7 @@ def measure_vga(kind, binary, image, runs):
                    "-serial", "stdio", "-vga", "std", "-no-reboot",
                    "-drive", f"file={image},format=raw,if=floppy",
                    "-device", "isa-debug-exit,iobase=0xf4"]
-    seconds = told_seconds(command, ("fill", "scroll"), runs)
+    seconds, _ = told_seconds(command, ("fill", "scroll"), runs)
     return {"planar VGA, filled": ("MiB/s", VGA_MIB / seconds["fill"]),
             "planar VGA, scrolled": ("MiB/s", VGA_MIB * 464 / 480 / seconds["scroll"])}
 

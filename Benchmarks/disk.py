@@ -2,6 +2,8 @@
 
 import json
 import os
+import random
+import shutil
 import statistics
 import subprocess
 import time
@@ -13,6 +15,7 @@ REQUESTS = 40_000
 # From one request to the next where they are scattered.
 STRIDE = MIB + 4096
 COPY_MIB = 512
+TEXT_MIB = 64
 
 
 def measure_disk_images(porthole, folder, quick):
@@ -24,6 +27,11 @@ def measure_disk_images(porthole, folder, quick):
             path = os.path.join(folder, f"requests.{format}")
             ours[row] = ("1000/s", best(runs, lambda: our_requests(porthole, path, format, *options)))
             theirs[row] = ("1000/s", best(runs, lambda: their_requests(path, format, *options)))
+            if shutil.which("fio"):
+                # The same requests to the same file, with nothing between them and the host.
+                beside = row.replace("image,", "image beside fio,")
+                ours[beside] = ours[row]
+                theirs[beside] = ("1000/s", best(runs, lambda: fio_requests(path, format, *options)))
             os.unlink(path)
     source = os.path.join(folder, "source.raw")
     with open(source, "wb") as file:
@@ -34,15 +42,24 @@ def measure_disk_images(porthole, folder, quick):
     packed = os.path.join(folder, "source.qcow2")
     subprocess.run([porthole, "disk", "convert", source, packed], check=True)
     copies = {"raw to qcow2": (source, "qcow2"), "qcow2 to raw": (packed, "raw"),
-              "raw to raw": (source, "raw")}
+              "qcow2 to qcow2": (packed, "qcow2"), "raw to raw": (source, "raw")}
     for name, (image, format) in copies.items():
         copy = os.path.join(folder, f"copy.{format}")
         row = f"{COPY_MIB} MiB copied, {name}"
         ours[row] = ("s", least(runs, copy, porthole, "disk", "convert", image, copy))
         theirs[row] = ("s", least(runs, copy, "qemu-img", "convert", "-t", "writeback", "-O", format,
                                   image, copy))
+    text = os.path.join(folder, "text.raw")
+    write_text(text)
+    for kind in ("zlib", "zstd"):
+        copy = os.path.join(folder, "copy.qcow2")
+        row = f"{TEXT_MIB} MiB of text compressed, {kind}"
+        ours[row] = ("s", least(3, copy, porthole, "disk", "convert", "--compress", "--compression",
+                                kind, text, copy))
+        theirs[row] = ("s", least(3, copy, "qemu-img", "convert", "-c", "-t", "writeback", "-O",
+                                  "qcow2", "-o", f"compression_type={kind}", text, copy))
     ours |= opening(porthole, folder)
-    for path in (source, packed):
+    for path in (source, packed, text):
         os.unlink(path)
     return ours, theirs
 
@@ -51,6 +68,18 @@ def rows_of_requests(format):
     for writes in (False, True):
         for step, how in ((4096, "in order"), (STRIDE, "scattered")):
             yield f"image, {'writes' if writes else 'reads'} of 4 KiB {how}, {format}", (writes, step)
+
+
+def write_text(path):
+    """Words, of which no cluster is like another."""
+    seeded = random.Random(1)
+    letters = b"abcdefghijklmnopqrstuvwxyz"
+    words = [bytes(seeded.choices(letters, k=seeded.randrange(2, 12))) for _ in range(4000)]
+    block = b" ".join(seeded.choices(words, k=200_000))[:MIB]
+    with open(path, "wb") as file:
+        for _ in range(TEXT_MIB):
+            at = seeded.randrange(MIB)
+            file.write(block[at:] + block[:at])
 
 
 def best(runs, measure):
@@ -86,6 +115,19 @@ def their_requests(path, format, writes, step):
     # "Run completed in 0.123 seconds."
     words = done.stdout.split()
     return REQUESTS / float(words[words.index("seconds.") - 1])
+
+
+def fio_requests(path, format, writes, step):
+    """One thread's, as ours."""
+    prepare(path, format, not writes)
+    kind = ("rand" if step != 4096 else "") + ("write" if writes else "read")
+    command = ["fio", "--name=requests", f"--filename={path}", f"--rw={kind}", "--bs=4k",
+               f"--size={IMAGE_MIB}M", f"--number_ios={REQUESTS}", "--ioengine=psync",
+               "--invalidate=0", "--fallocate=none", "--thread", "--output-format=json"]
+    done = subprocess.run(command + ["--end_fsync=1"] * writes, check=True, capture_output=True,
+                          text=True)
+    job = json.loads(done.stdout)["jobs"][0]
+    return job["write" if writes else "read"]["iops"]
 
 
 def least(runs, copy, *command):

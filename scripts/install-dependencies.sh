@@ -71,7 +71,7 @@ check_swift
 case $purpose in
   run) wanted=("${build_packages[@]}") ;;
   test) wanted=("${build_packages[@]}" "${test_packages[@]}") ;;
-  bench) wanted=("${build_packages[@]}" python3 debian-archive-keyring tigervnc-standalone-server qemu-utils) ;;
+  bench) wanted=("${build_packages[@]}" python3 debian-archive-keyring tigervnc-standalone-server qemu-utils fio) ;;
   package) wanted=("${build_packages[@]}" "${pack_packages[@]}") ;;
   fuzz) wanted=("${build_packages[@]}" python3) ;;
   *) complain "usage: $0 run|test|bench|package|fuzz" ;;
