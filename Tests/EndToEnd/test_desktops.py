@@ -94,7 +94,8 @@ def test_a_desktop_lives_longer_than_the_command_that_starts_it(store, folder):
     # kill -9 leaves nothing stale: it is just not running any more.
     os.kill(pid, signal.SIGKILL)
     until(lambda: entries(store)["desk"]["state"] == "stopped", 5, "the killed desktop is stopped")
-    assert os.listdir(os.path.join(folder, "porthole")) == ["ports"]
+    until(lambda: entries(store) and os.listdir(os.path.join(folder, "porthole")) == ["ports"], 5,
+          "its sockets are gone")
     assert "porthole start desk" in store.refused("text", "desk")
     store.good("start", "desk")
     store.good("restart", "desk")
@@ -113,6 +114,14 @@ def test_many_desktops_start_together(store):
     said = [ANNOUNCEMENT.search(line) for line in result.stdout.splitlines()]
     assert {line["name"] for line in said} == {f"d{index}" for index in range(1, 13)} - {"d3"}
     assert len({line["viewers"] for line in said}) == 11
+    # All or none.
+    store.good("create", "gone", "--size", "1M")
+    store.good("create", "e3", "--size", "1M")
+    assert "e3 exists already" in store.refused("create", "--count", "5", "e%d", "--size", "1M")
+    assert "e1" not in entries(store)
+    result = store("delete", "d1", "gone", "d2")
+    assert result.returncode == 1 and "d1 runs" in result.stderr and "d2 runs" in result.stderr
+    assert "gone" not in entries(store)
     assert "there is a desktop named d1" in store.refused("run", "--name", "d1", "--guest", "echo")
 
 
@@ -393,6 +402,37 @@ def test_homes_of_any_name(store, folder):
         store.good("delete", "desk", "copy")
         assert store.good("image", "prune").split() == ["golden"]
     store.environment["PORTHOLE_HOME"] = store.home
+
+
+def test_what_else_lies_in_the_store_is_in_nobodys_way(store, folder):
+    """Files, links, pipes and folders that are no desktops, as an operator or a file system leaves them."""
+    store.good("create", "good", "--size", "1M")
+    other = os.path.join(folder, "a.img")
+    with open(other, "wb") as file:
+        file.write(os.urandom(1 << 16))
+    store.good("image", "import", other)
+    images = os.path.join(store.home, "images")
+    for place in (inside(store), images):
+        for name in ("lost+found", "a b", "empty", "pipes"):
+            os.mkdir(os.path.join(place, name))
+        open(os.path.join(place, "file"), "w").close()
+        os.symlink("/nowhere", os.path.join(place, "dangling"))
+        os.symlink("good", os.path.join(place, "alias"))
+        os.mkfifo(os.path.join(place, "pipe"))
+        for name in ("lock", "desktop.yaml", "image.yaml", "log", "overlays"):
+            os.mkfifo(os.path.join(place, "pipes", name))
+    os.makedirs(inside(store, "odd", "lock"))
+    assert {name: entry["state"] for name, entry in entries(store).items()} == {
+        "good": "stopped", "empty": "stopped", "pipes": "stopped", "odd": "stopped"}
+    for name in ("file", "dangling", "alias", "pipe", "lost+found"):
+        assert "no desktop named" in store("show", name).stderr
+    for name in ("empty", "pipes", "odd"):
+        assert store("start", name, timeout=10).returncode == 1
+    listed = store("image", "list", "--json")
+    assert [image["name"] for image in json.loads(listed.stdout)] == ["a"]
+    assert "empty" in listed.stderr and "pipes" in listed.stderr
+    store.good("create", "more", "--image", "a")
+    assert "more" in store.refused("image", "delete", "a")
 
 
 def test_a_paused_guest_can_shut_down(store):

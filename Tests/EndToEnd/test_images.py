@@ -163,6 +163,19 @@ def test_overlays_elsewhere_keep_an_image(porthole, home, folder):
     assert porthole.good("image", "prune").split() == ["a"]
 
 
+def test_an_image_is_needed_while_its_desktop_changes_its_name(porthole, home, folder):
+    porthole.good("image", "import", noise(folder, "a.img", MIB))
+    porthole.good("create", "one", "--image", "a")
+    with subprocess.Popen(
+            ["sh", "-c", 'while "$0" rename one two && "$0" rename two one; do :; done', porthole.program],
+            env=porthole.environment) as process:
+        try:
+            for _ in range(40):
+                assert "is needed by" in porthole.refused("image", "delete", "a")
+        finally:
+            process.kill()
+
+
 def test_an_image_that_a_program_has_open_is_not_deleted(porthole, home, folder, desktops):
     porthole.good("image", "import", noise(folder, "a.img", MIB))
     golden, overlay = images(porthole)[0]["path"], os.path.join(folder, "over.qcow2")

@@ -123,16 +123,24 @@ struct CreateCommand: ParsableCommand {
     }
     if let passwordFile = options.passwordFile { try Self.check(passwordFile) }
     let store = try DesktopStore.open()
+    let names = try names()
+    // All or none, as far as that can be known before.
+    for name in names where store.existing(name) != nil { throw DesktopStore.taken(name) }
     var launchers: [DesktopLauncher] = []
-    for name in try names() {
-      let lock = try store.make(name) { try recipe.fill($0) }
-      if start {
-        launchers.append(try DesktopLauncher(store.folder(name), lock: lock))
-      } else {
-        Console.output("desktop \(name): made; start it with: porthole start \(name)")
+    var failures: [any Error] = []
+    do {
+      for name in names {
+        let lock = try store.make(name) { try recipe.fill($0) }
+        if start {
+          launchers.append(try DesktopLauncher(store.folder(name), lock: lock))
+        } else {
+          Console.output("desktop \(name): made; start it with: porthole start \(name)")
+        }
       }
+    } catch {
+      failures.append(error)
     }
-    try StartCommand.wait(launchers)
+    try StartCommand.wait(launchers, failures: failures)
   }
 }
 

@@ -7,7 +7,7 @@ struct DeleteCommand: ParsableCommand {
     abstract: "Deletes desktops that do not run, with their disks.",
     discussion: """
       What is outside their folders stays: CDs, disks given by path, golden images. There is no way \
-      back.
+      back. One that cannot be deleted keeps none of the others.
       """)
 
   @Argument(help: "The desktops.", completion: CompletedNames.desktops)
@@ -19,13 +19,20 @@ struct DeleteCommand: ParsableCommand {
   func run() throws {
     let store = try DesktopStore.open()
     let folders = try names.map { try store.find($0) }
+    var failures: [any Error] = []
     for folder in folders {
-      if force, case .writer(let record?) = try DesktopLock.holder(of: folder), record.isAlive {
-        let client = try ControlClient(folder.name, in: try .locate())
-        try RunningDesktop(client, folder: folder).end(within: 0)
+      do {
+        if force, case .writer(let record?) = try DesktopLock.holder(of: folder), record.isAlive {
+          let client = try ControlClient(folder.name, in: try .locate())
+          try RunningDesktop(client, folder: folder).end(within: 0)
+        }
+        try store.delete(folder)
+      } catch {
+        failures.append(error)
       }
-      try store.delete(folder)
     }
+    for failure in failures.dropLast() { Console.error("porthole: \(failure)") }
+    if let failure = failures.last { throw failure }
   }
 }
 

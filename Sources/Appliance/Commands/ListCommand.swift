@@ -40,6 +40,8 @@ struct DesktopEntry: Encodable, Equatable, Sendable {
     case starting
     /// It does not answer.
     case hung
+    /// Its folder cannot be looked into.
+    case damaged
     /// A command is at work on it.
     case busy
   }
@@ -82,7 +84,7 @@ enum DesktopList {
     var sockets = Set(try directory.socketNames())
     var found: [(entry: DesktopEntry, socket: String?)] = []
     for name in try store.names() {
-      let (entry, socket) = try look(store.folder(name))
+      let (entry, socket) = look(store.folder(name))
       found.append((entry, socket))
       // One that is stopped may have its name borrowed by a desktop that was given none.
       if entry.state != .stopped { sockets.remove(name) }
@@ -99,23 +101,36 @@ enum DesktopList {
     if entries.contains(where: { $0.state == .stopped && !$0.stored }) {
       _ = try? directory.runningNames()
     }
-    entries.removeAll { $0.state == .stopped && (onlyRunning || !$0.stored) }
+    // Of one that is just ending both its folder and its socket may tell.
+    let stored = Set(entries.lazy.filter(\.stored).map(\.name))
+    entries.removeAll { entry in
+      entry.state == .stopped && (onlyRunning || !entry.stored)
+        || entry.state == .hung && !entry.stored && stored.contains(entry.name)
+    }
     return entries.sorted { $0.name < $1.name }
   }
 
   /// A desktop of the store.
-  static func stored(_ folder: DesktopFolder) throws -> DesktopEntry {
-    let (entry, socket) = try look(folder)
+  static func stored(_ folder: DesktopFolder) -> DesktopEntry {
+    let (entry, socket) = look(folder)
     return ask([(entry, socket)]).first ?? entry
   }
 
   /// What a desktop's folder says of it.
   /// - Returns: its control socket, too, where it has one.
-  private static func look(_ folder: DesktopFolder) throws -> (DesktopEntry, String?) {
+  private static func look(_ folder: DesktopFolder) -> (DesktopEntry, String?) {
     var entry = DesktopEntry(name: folder.name, state: .stopped, stored: true)
-    guard case .writer(let record) = try DesktopLock.holder(of: folder) else { return (entry, nil) }
-    entry.state = record == nil ? .busy : .starting
-    return (entry, record?.socket)
+    do {
+      guard case .writer(let record) = try DesktopLock.holder(of: folder) else {
+        return (entry, nil)
+      }
+      entry.state = record == nil ? .busy : .starting
+      return (entry, record?.socket)
+    } catch {
+      // One desktop's trouble hides none of the others.
+      entry.state = .damaged
+      return (entry, nil)
+    }
   }
 
   /// Asks desktops for their state, all at once: those that do not answer cost their time together.

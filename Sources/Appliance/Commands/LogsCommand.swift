@@ -42,7 +42,7 @@ struct LogsCommand: ParsableCommand {
 
     /// Prints what was added since it was printed last.
     func print() throws {
-      if descriptor < 0 { descriptor = open(path, O_RDONLY | O_CLOEXEC) }
+      if descriptor < 0 { descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) }
       guard descriptor >= 0 else {
         if errno == ENOENT { return }
         throw HostError("open \(path)", code: errno)

@@ -44,7 +44,7 @@ struct ShowCommand: ParsableCommand {
 
     init(_ folder: DesktopFolder) throws {
       let configuration = try folder.configuration()
-      let entry = try DesktopList.stored(folder)
+      let entry = DesktopList.stored(folder)
       name = folder.name
       state = entry.state
       self.folder = folder.path

@@ -21,6 +21,17 @@ enum Folder {
     return names.sorted()
   }
 
+  /// The same of the folders among them; a link to one is none.
+  static func folders(in path: String) throws(HostError) -> [String] {
+    try names(in: path).filter { isFolder(path + "/" + $0) }
+  }
+
+  /// Whether there is a folder at `path`, and no link to one.
+  static func isFolder(_ path: String) -> Bool {
+    var status = stat()
+    return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+  }
+
   /// Removes the folder at `path` with all that is in it, and follows no link. What can't be removed
   /// stays.
   /// - Returns: whether it is gone.

@@ -31,7 +31,7 @@ struct ImageStore: Sendable {
 
   /// The names of all images, sorted. A store that is not there yet has none.
   func names() throws -> [String] {
-    try Folder.names(in: directories.images).filter(ImageName.isAllowed)
+    try Folder.folders(in: directories.images).filter(ImageName.isAllowed)
   }
 
   /// Every image that can be read; of the others the sentence that says why not.

@@ -16,26 +16,38 @@ struct ImageUsers {
   /// Looks at all desktops of the store, and at the overlays that its images know of.
   init(_ directories: StoreDirectories) throws {
     images = Self.resolved(directories.images, from: directories.root)
-    for name in try Folder.names(in: directories.desktops) where DesktopName.isAllowed(name) {
-      let folder = directories.desktops + "/" + name
+    if Folder.isFolder(directories.desktops) {
+      // A desktop that gets another name in the middle would be seen under neither.
+      try StoreLock.holding(directories.desktops) { try look(at: directories.desktops) }
+    }
+    let store = ImageStore(directories)
+    for name in try store.names() {
+      do {
+        for path in try ImageOverlays.paths(on: name, in: store) where Self.isPlainFile(path) {
+          needs.append((path, try Self.below(path)))
+        }
+      } catch {
+        unknown.append(("an overlay that image \(name) knows of", "\(error)"))
+      }
+    }
+  }
+
+  private mutating func look(at desktops: String) throws {
+    for name in try Folder.folders(in: desktops) where DesktopName.isAllowed(name) {
+      let folder = desktops + "/" + name
       do {
         needs.append((name, try Self.paths(in: folder)))
       } catch {
         if access(folder, F_OK) == 0 { unknown.append(("desktop \(name)", "\(error)")) }
       }
     }
-    let store = ImageStore(directories)
-    for name in try store.names() {
-      for path in try ImageOverlays.paths(on: name, in: store) where Self.isPlainFile(path) {
-        do {
-          var paths: Set<String> = []
-          try Self.follow(path, into: &paths)
-          needs.append((path, paths))
-        } catch {
-          unknown.append((path, "\(error)"))
-        }
-      }
-    }
+  }
+
+  /// Everything that the overlay at `path` lies upon.
+  private static func below(_ path: String) throws -> Set<String> {
+    var paths: Set<String> = []
+    try follow(path, into: &paths)
+    return paths
   }
 
   /// Who needs image `name`: desktops by name, then overlays by path.

@@ -42,7 +42,8 @@ final class DesktopLock: Sendable {
 
   /// The lock, if nobody else has it now.
   static func attempt(_ folder: DesktopFolder, shared: Bool = false) throws -> DesktopLock? {
-    let descriptor = open(folder.lockPath, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+    let descriptor = open(
+      folder.lockPath, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0o600)
     guard descriptor >= 0 else {
       if errno == ENOENT { throw DesktopStore.missing(folder.name) }
       throw HostError("open \(folder.lockPath)", code: errno)
@@ -68,7 +69,7 @@ final class DesktopLock: Sendable {
   /// Who has the lock of a folder.
   /// - Returns: nobody, too, where there is no lock file.
   static func holder(of folder: DesktopFolder) throws -> Holder {
-    let descriptor = open(folder.lockPath, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+    let descriptor = open(folder.lockPath, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
     guard descriptor >= 0 else {
       if errno == ENOENT { return .nobody }
       throw HostError("open \(folder.lockPath)", code: errno)

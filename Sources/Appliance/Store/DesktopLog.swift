@@ -20,7 +20,8 @@ final class DesktopLog: Sendable {
 
   /// Opens the log at `path` to write at its end.
   static func open(_ path: String) throws(HostError) -> Int32 {
-    let descriptor = Glibc.open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0o600)
+    let descriptor = Glibc.open(
+      path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0o600)
     guard descriptor >= 0 else { throw HostError("open the log \(path)", code: errno) }
     return descriptor
   }

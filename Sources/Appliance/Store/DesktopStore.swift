@@ -30,7 +30,9 @@ struct DesktopStore: Sendable {
   }
 
   /// The names of all desktops, in order.
-  func names() throws -> [String] { try entries().filter { !$0.hasPrefix(".") } }
+  func names() throws -> [String] {
+    try Folder.folders(in: directories.desktops).filter(DesktopName.isAllowed)
+  }
 
   /// Where desktop `name` is, or would be.
   func folder(_ name: String) -> DesktopFolder {
@@ -39,10 +41,8 @@ struct DesktopStore: Sendable {
 
   /// The folder of desktop `name`; nil where there is none, or it can be no name.
   func existing(_ name: String) -> DesktopFolder? {
-    guard (try? DesktopName.parse(name)) != nil else { return nil }
-    var status = stat()
     let folder = folder(name)
-    return stat(folder.path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR ? folder : nil
+    return DesktopName.isAllowed(name) && Folder.isFolder(folder.path) ? folder : nil
   }
 
   /// The folder of desktop `name`.
@@ -61,7 +61,7 @@ struct DesktopStore: Sendable {
   /// when that is done and all of it is durable.
   /// - Returns: the desktop's lock.
   func make(_ name: String, _ body: (DesktopFolder) throws -> Void) throws -> DesktopLock {
-    guard existing(name) == nil else { throw taken(name) }
+    guard existing(name) == nil else { throw Self.taken(name) }
     try StoreDirectories.make(directories.desktops)
     let draft = try DesktopDraft(name, in: directories.desktops)
     do {
@@ -76,9 +76,11 @@ struct DesktopStore: Sendable {
 
   /// Gives a desktop that does not run another name.
   func rename(_ folder: DesktopFolder, to name: String) throws {
-    guard existing(name) == nil else { throw taken(name) }
+    guard existing(name) == nil else { throw Self.taken(name) }
     let lock = try DesktopLock.take(folder)
-    try withExtendedLifetime(lock) { try move(folder.path, to: name) }
+    try withExtendedLifetime(lock) {
+      try StoreLock.holding(directories.desktops) { try move(folder.path, to: name) }
+    }
   }
 
   /// Deletes a desktop that does not run, with its disks.
@@ -95,12 +97,13 @@ struct DesktopStore: Sendable {
 
   private func move(_ path: String, to name: String) throws {
     let code = cprocess_rename_new(path, folder(name).path)
-    if code == EEXIST || code == ENOTEMPTY { throw taken(name) }
+    if code == EEXIST || code == ENOTEMPTY { throw Self.taken(name) }
     guard code == 0 else { throw HostError("make the folder \(folder(name).path)", code: code) }
     try DurableFile.sync(folder: directories.desktops)
   }
 
-  private func taken(_ name: String) -> Complaint {
+  /// The error of a name that a desktop has.
+  static func taken(_ name: String) -> Complaint {
     Complaint("a desktop named \(name) exists already; choose another name, or delete it first")
   }
 
