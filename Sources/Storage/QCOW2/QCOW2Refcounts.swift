@@ -118,6 +118,16 @@ final class QCOW2Refcounts {
     return (slot, number % perPiece)
   }
 
+  /// The first cluster behind all that are used: where an image ends that lies on a block device.
+  func endOfCounted() throws(ImageError) -> UInt64 {
+    for number in table.indices.reversed() where table[number] != 0 {
+      let block = try file.loadBytes(1 << clusterBits, at: table[number])
+      let last = (0..<(1 << blockBits)).last { block.refcount($0, order: order) != 0 }
+      if let last { return UInt64(number) << UInt64(blockBits) + UInt64(last) + 1 }
+    }
+    return 1
+  }
+
   // MARK: Structure
 
   /// Makes the block that lies at `offset` the one that counts for `cluster`. On the storage it reads

@@ -87,9 +87,12 @@ final class QCOW2Volume {
     if let twice = fixed.fill(own, many: try snapshotRanges()) {
       throw damaged("the cluster at byte \(twice << clusterBits) is two of its tables at once")
     }
-    let end = cluster(at: try file.size() &+ UInt64(clusterBytes) &- 1)
-    allocator.tail = max(1, end)
-    allocator.untouched = file.growsWithZeroes ? allocator.tail : .max
+    guard file.growsWithZeroes else {
+      allocator.tail = try refcounts.endOfCounted()
+      return
+    }
+    allocator.tail = max(1, cluster(at: try file.size() &+ UInt64(clusterBytes) &- 1))
+    allocator.untouched = allocator.tail
   }
 
   /// The clusters of `count` bytes at `offset`.

@@ -129,4 +129,27 @@ import Testing
     try image.write(sector: 195, bytes: pattern(512, 1))
     #expect(try image.bytes(sector: 195) == pattern(512, 1))
   }
+
+  @Test func anImageOnADeviceUsesWhatIsBehindIt() throws {
+    let disk = SimulatedDisk()
+    var options = QCOW2Options(size: 1 << 20)
+    options.clusterBytes = 512
+    try QCOW2Header(options, path: "device").create(in: disk)
+    // What was on the device before.
+    try disk.storeBytes([UInt8](repeating: 0xFF, count: 3 << 20), at: UInt64(disk.bytes.count))
+    disk.growsWithZeroes = false
+    disk.room = disk.bytes.count
+    var image = try QCOW2Image(disk, QCOW2Header(disk), backing: nil)
+    try image.write(sector: 0, bytes: pattern(700 * 512, 1))
+    try image.write(sector: 1999, bytes: pattern(512, 2))
+    try image.flush()
+    image = try QCOW2Image(disk, QCOW2Header(disk), backing: nil)
+    try image.write(sector: 700, bytes: pattern(600 * 512, 3))
+    try image.flush()
+    #expect(try image.bytes(sector: 0, count: 700) == pattern(700 * 512, 1))
+    #expect(try image.bytes(sector: 700, count: 600) == pattern(600 * 512, 3))
+    #expect(try image.bytes(sector: 1990, count: 9) == [UInt8](repeating: 0, count: 9 * 512))
+    let report = try QCOW2Checker.check(disk, QCOW2Header(disk)).report
+    #expect(report.errors == [] && report.leakedClusters == 0)
+  }
 }

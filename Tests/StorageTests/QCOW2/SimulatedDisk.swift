@@ -14,7 +14,8 @@ final class SimulatedDisk: HostFile, @unchecked Sendable {
 
   let path = "the simulated disk"
   let isReadOnly = false
-  let growsWithZeroes = true
+  /// False for a device, whose length stays what it is.
+  var growsWithZeroes = true
   let punches = true
   private(set) var bytes: [UInt8]
   private var durable: [UInt8]
@@ -81,7 +82,9 @@ final class SimulatedDisk: HostFile, @unchecked Sendable {
     return 0
   }
 
-  func setSize(_ bytes: UInt64) -> Int32 { make(.size(Int(bytes))) }
+  func setSize(_ bytes: UInt64) -> Int32 {
+    growsWithZeroes ? make(.size(Int(bytes))) : EINVAL
+  }
 
   func punch(_ range: Range<UInt64>) -> Int32 {
     make(.punch(Int(range.lowerBound)..<Int(range.upperBound)))
