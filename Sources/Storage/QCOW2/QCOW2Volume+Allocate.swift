@@ -133,10 +133,14 @@ extension QCOW2Volume {
       throw ImageError(
         file.path, .oversized, "\(file.path) has as many clusters as its refcounts can count")
     }
-    let old = self.clusters(refcounts.tableOffset, UInt64(refcounts.tableClusters) << clusterBits)
+    // Where the file has it, however long it has become in memory.
+    let old = self.clusters(
+      header.refcountTableOffset, UInt64(header.refcountTableClusters) << clusterBits)
     refcounts.extendTable(toClusters: UInt32(clusters))
     do throws(ImageError) {
       let place = try allocateAtEnd(Int(clusters), refcounts)
+      // On the way to that place the table had to become longer still, and has moved.
+      guard refcounts.tableClusters == UInt32(clusters) else { return giveBack(place) }
       refcounts.pendingPlace = place.first << clusterBits
       refcounts.oldPlace = old
       fixed.set("new refcounts", place.first..<(place.first + clusters))

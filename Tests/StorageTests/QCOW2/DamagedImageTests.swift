@@ -285,4 +285,47 @@ import Testing
     #expect(try DiskImage.check(path: path).leakedClusters == 3)
     #expect(try DiskImage.check(path: path, repairsLeaks: true).repairedClusters == 3)
   }
+
+  @Test func tablesSaidToBeWhereTheRefcountTableGrowsAreNoHarm() throws {
+    // Behind the end lie as many L2 tables as the next longer refcount table can count.
+    let disk = SimulatedDisk()
+    let tables = 17_000
+    var options = QCOW2Options(size: UInt64(tables + 2) * 32768)
+    options.clusterBytes = 512
+    let header = try QCOW2Header(options, path: "hostile")
+    try header.create(in: disk)
+    let end = 64 * 256
+    for number in 1...tables {
+      var entry = [UInt8](repeating: 0, count: 8)
+      entry.setBig(L2Entry.copied | UInt64((end + number) * 512), at: 0)
+      try disk.storeBytes(entry, at: header.l1Offset + UInt64(number * 8))
+    }
+    _ = disk.setSize(UInt64(end - 40) * 512)
+    let data = (0..<400 * 512).map { UInt8(truncatingIfNeeded: $0 / 512 &+ 1) }
+    do {
+      let image = try QCOW2Image(disk, QCOW2Header(disk), backing: nil)
+      for sector in 0..<200 as Range<Int> {
+        try image.write(
+          sector: UInt64(sector) * 2, bytes: Array(data[(sector * 1024)..<(sector * 1024 + 1024)]))
+      }
+      try image.flush()
+    }
+    let after = try QCOW2Header(disk)
+    #expect(after.refcountTableOffset != header.refcountTableOffset)
+    let image = try QCOW2Image(disk, after, backing: nil)
+    #expect(try image.bytes(sector: 0, count: 400) == data)
+    // What holds data, and what counts it, is counted once.
+    let report = try QCOW2Checker.check(disk, after).report
+    #expect(
+      report.errors.allSatisfy {
+        $0.contains("used 1 times and counted 0") || $0.contains("copied")
+      })
+    let refcounts = try QCOW2Refcounts(disk, after)
+    for cluster in 0..<UInt64(after.refcountTableClusters) {
+      #expect(try refcounts.count(of: after.refcountTableOffset / 512 + cluster) == 1)
+    }
+    for place in [0, 2, 3, header.l1Offset / 512] as [UInt64] {
+      #expect(try refcounts.count(of: place) == 1)
+    }
+  }
 }
