@@ -81,6 +81,7 @@ fuzz-devices: fuzz-packages ## Any accesses to the chips, guided by coverage (SE
 fuzz-images: fuzz-packages ## Any bytes as a disk image, guided by coverage (SECONDS_EACH=20)
 	swift build -c release --scratch-path .build/image-fuzzer --target ImageFuzzing \
 	  -Xswiftc -sanitize=fuzzer -Xswiftc -DFUZZING
+	@python3 Fuzz/image_seeds.py .build/image-fuzzer/corpus
 	@scripts/fuzz-bytes.sh .build/image-fuzzer 65536 $(SECONDS_EACH)
 
 # The thread sanitizer is left out: it does not know the lock of Swift's Mutex (Swift 6.3 on Linux)

@@ -73,7 +73,7 @@ case $purpose in
   test) wanted=("${build_packages[@]}" "${test_packages[@]}") ;;
   bench) wanted=("${build_packages[@]}" python3 debian-archive-keyring tigervnc-standalone-server qemu-utils fio) ;;
   package) wanted=("${build_packages[@]}" "${pack_packages[@]}") ;;
-  fuzz) wanted=("${build_packages[@]}" python3) ;;
+  fuzz) wanted=("${build_packages[@]}" python3 qemu-utils) ;;
   *) complain "usage: $0 run|test|bench|package|fuzz" ;;
 esac
 
