@@ -253,6 +253,18 @@ def test_view_opens_a_window_or_says_how_to_reach_the_desktop(store, folder):
         # The password is on no command line.
         with open(f"/proc/{viewer.pid}/cmdline") as file:
             assert password not in file.read()
+        # Other viewers ask for the password, and so it is said.
+        os.mkdir(os.path.join(folder, "gtk"))
+        os.symlink(shutil.which("gvncviewer"), os.path.join(folder, "gtk/gvncviewer"))
+        screen.environment = dict(store.environment, PATH=os.path.join(folder, "gtk"))
+        screen.start(store.program, "view", "desk")
+        log = os.path.join(folder, "viewer.log")
+        until(lambda: said in open(log, errors="replace").read(), 10, "the password is said")
+        store.good("create", "open", "--guest", "echo", "--memory", "16M", "--no-password",
+                   "--vnc", "127.0.0.1:5941-5999", "--start")
+        screen.start(store.program, "view", "open")
+        until(lambda: entries(store)["open"]["viewers"] == 1, 20, "GTK's viewer has found the desktop")
+        screen.environment = store.environment
         # Without any viewer it says the same as without a screen.
         store.environment = dict(store.environment, PATH=folder)
         assert store.good("view", "desk") == said
