@@ -6,10 +6,11 @@ struct ClusterPacker: Sendable {
   let clusterBytes: Int
   let isZstd: Bool
 
-  /// Threads that compress, at most.
+  /// Threads that compress: as many as the host has processors, in these bounds. A busy host shares
+  /// its processors among threads.
+  private static let fewest = 4
   private static let most = 8
-  /// As many as the host has processors, so that each has one.
-  static var threads: Int { min(most, max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
+  static var threads: Int { min(most, max(fewest, sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
 
   init(_ header: QCOW2Header) {
     clusterBytes = header.clusterBytes

@@ -193,4 +193,21 @@ import Testing
       #expect(try Self.contents(image) == kept)
     }
   }
+
+  @Test(arguments: 1...4) func anotherSizeLeavesWhatWasThere(seed: Int) throws {
+    var random = Seeded(seed)
+    let disk = try Self.image(&random)
+    let image = try Self.open(disk)
+    try image.write(sector: 3, bytes: [UInt8](repeating: 3, count: 512))
+    try image.flush()
+    let shown = try Self.contents(image)
+    try Self.losingPower([disk], random) {
+      try image.resize(to: 4000 * 512)
+    } _: { left in
+      try Self.expectSound(left[0])
+      let image = try Self.open(left[0])
+      #expect(image.sectorCount == 4000 || image.sectorCount == UInt64(Self.sectors))
+      #expect(try image.bytes(sector: 0, count: Self.sectors) == shown)
+    }
+  }
 }
