@@ -75,6 +75,9 @@ struct Op {
     }
   }
 
+  /// Where ``link`` lies, in bytes.
+  static let linkOffset = MemoryLayout<Op>.offset(of: \.other) ?? 0
+
   /// The block that the jump led to the last time; it may be another's by now, so look who it is.
   var link: UnsafeMutablePointer<Block>? {
     @inline(__always) get { UnsafeMutablePointer(bitPattern: other) }

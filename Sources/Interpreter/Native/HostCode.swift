@@ -3,6 +3,9 @@ enum HostRegister {
   static let rax: UInt8 = 0
   static let rcx: UInt8 = 1
   static let rdx: UInt8 = 2
+  static let r8: UInt8 = 8
+  static let r9: UInt8 = 9
+  static let r10: UInt8 = 10
   /// The operation of the moment.
   static let rsi: UInt8 = 6
   /// The processor's memory.
@@ -72,6 +75,12 @@ struct HostCode {
   mutating func jump(on condition: UInt8) -> Int {
     emit(0x0F, 0x80 | condition & 15, 0, 0, 0, 0)
     return count
+  }
+
+  /// A jump back to `place`.
+  mutating func jump(to place: Int) {
+    emit(0xE9)
+    emit(UInt64(bitPattern: Int64(place - count - 4)), bytes: 4)
   }
 
   /// Lets the jump at `place` lead here.

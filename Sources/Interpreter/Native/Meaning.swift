@@ -4,7 +4,7 @@ struct Meaning {
   enum Kind {
     case arithmetic, move, moveImmediate, increment, decrement, not, negate, shift, loadAddress
     case zeroExtend, signExtend, conditionalMove, set, multiply, multiplyImmediate, push, pop
-    case jump
+    case pushImmediate, jump
   }
 
   let kind: Kind
@@ -47,8 +47,13 @@ struct Meaning {
       add(Handlers.jcc(condition), Meaning(kind: .jump, detail: condition))
       addFused(condition, add)
     }
-    add(Handlers.pushRegister(3), Meaning(kind: .push, form: .memoryRegister))
-    add(Handlers.popRegister(3), Meaning(kind: .pop, form: .registerMemory))
+    for size in UInt8(1)..<4 {
+      add(Handlers.pushRegister(size), Meaning(kind: .push, form: .memoryRegister, size: size))
+      add(
+        Handlers.pushImmediate(size),
+        Meaning(kind: .pushImmediate, form: .memoryImmediate, size: size))
+      add(Handlers.popRegister(size), Meaning(kind: .pop, form: .registerMemory, size: size))
+    }
     return table
   }()
 
@@ -112,6 +117,7 @@ struct Meaning {
     }
   }
 
+  var isStack: Bool { kind == .push || kind == .pop || kind == .pushImmediate }
   var usesMemory: Bool {
     form == .registerMemory || form == .memoryRegister || form == .memoryImmediate
   }

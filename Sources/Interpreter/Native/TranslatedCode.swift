@@ -40,11 +40,11 @@ final class TranslatedCode {
   }
 
   /// Translates the runs from `first` to the end of its block.
-  func translate(_ first: OpRef) {
+  func translate(_ first: OpRef, _ surroundings: Surroundings) {
     let end = Meaning.key(Handlers.goOn)
     var o = first
     while Meaning.key(o.pointee.go) != end {
-      guard let run = Translator.translate(o) else {
+      guard let run = Translator.translate(o, surroundings) else {
         o += 1
         continue
       }
@@ -69,7 +69,8 @@ extension Handlers {
     let o = op.op
     if o.pointee.count() { return o.pointee.counted(raw, op) }
     o.pointee.stopCounting()
-    CPU(raw: raw).environment.translated.translate(o)
+    let cpu = CPU(raw: raw)
+    cpu.environment.translated.translate(o, Surroundings(cpu, o))
     return o.pointee.go(raw, op)
   }
 }

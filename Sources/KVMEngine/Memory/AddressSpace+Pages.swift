@@ -8,8 +8,9 @@ import Synchronization
 public struct CodePage: ~Copyable {
   /// Bit n: bytes 64n to 64n + 63 of the page were decoded.
   public let chunks = Atomic<UInt64>(0)
-  /// Counts the writes to decoded bytes.
+  /// Counts the writes to decoded bytes. Translated code reads it, ``generationOffset`` bytes in.
   public let generation = Atomic<UInt64>(0)
+  public static let generationOffset = MemoryLayout<Atomic<UInt64>>.size
   /// Bit n: the page is a page table of level n + 1 from which a hypervisor has derived
   /// translations of its own, which does not see writes from here.
   public let tableLevels = Atomic<UInt64>(0)
