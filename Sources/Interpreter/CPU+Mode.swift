@@ -20,6 +20,7 @@ extension CPU {
       s.pointee.stackMask = segment(.ss).pointee.isBig ? 0xFFFF_FFFF : 0xFFFF
     }
     s.pointee.ripMask = UInt64.max &>> (s.pointee.is64 ? 0 : (cs.pointee.isBig ? 32 : 48))
+    s.pointee.flatness = s.pointee.is64 ? 0 : Flatness.stack(mask: s.pointee.stackMask)
     for number in UInt8(0)..<6 { updateSegment(Seg.offset(number)) }
     updateTLBSet()
     if s.pointee.hasUserEngine { chooseUserEngine() }
@@ -116,6 +117,7 @@ extension CPU {
   /// Makes what accesses use of a segment fit the mode.
   func updateSegment(_ offset: UInt16) {
     let seg = segment(offset)
+    s.pointee.flatness &= ~Flatness.segment(offset)
     if s.pointee.is64 {
       let hasBase = offset == Seg.fs.rawValue || offset == Seg.gs.rawValue
       seg.pointee.base = hasBase ? seg.pointee.hiddenBase : 0
@@ -134,6 +136,9 @@ extension CPU {
       seg.pointee.present && seg.pointee.isCodeOrData && !seg.pointee.expandsDown
     seg.pointee.readLimit = usable && seg.pointee.isReadable ? limit : -1
     seg.pointee.writeLimit = usable && seg.pointee.isWritable ? limit : -1
+    if seg.pointee.base == 0, seg.pointee.readLimit & seg.pointee.writeLimit == 0xFFFF_FFFF {
+      s.pointee.flatness |= Flatness.segment(offset)
+    }
   }
 
   /// Loads a segment register as real and virtual-8086 mode do.

@@ -13,6 +13,8 @@ struct CPUState {
   var eflags: UInt64 = 2
   var linearMask: UInt64 = 0xFFFF_FFFF
   var stackMask: UInt64 = 0xFFFF
+  /// What translated code may take as given: see ``Flatness``.
+  var flatness: UInt8 = 0
   /// What RIP wraps at.
   var ripMask: UInt64 = 0xFFFF
   /// The TLB set of the privilege of the moment.
@@ -126,6 +128,20 @@ struct CPUState {
   var executed: UInt64 = 0
   /// Where execution stops for a test: operations left.
   var budget: Int64 = .max
+}
+
+/// Bits of ``CPUState/flatness``: a data segment is all 4 GiB of a protected mode that is not 64-bit,
+/// and which width the stack pointer has there.
+enum Flatness {
+  static let narrowStack: UInt8 = 64
+  static let wideStack: UInt8 = 128
+
+  /// Of the segment at byte `offset` of the state; 0 where there is none for it.
+  static func segment(_ offset: UInt16) -> UInt8 {
+    guard offset >= Seg.es.rawValue, offset <= Seg.gs.rawValue else { return 0 }
+    return 1 << UInt8((offset - Seg.es.rawValue) / 64)
+  }
+  static func stack(mask: UInt64) -> UInt8 { mask == 0xFFFF ? narrowStack : wideStack }
 }
 
 /// Bits of ``CPUState/slow``.

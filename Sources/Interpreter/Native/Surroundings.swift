@@ -4,14 +4,15 @@ import KVMEngine
 struct Surroundings {
   /// 1, 2 or 3: 16-, 32- or 64-bit code.
   let codeSize: UInt8
-  let stackMask: UInt64
+  /// Bits of ``Flatness``.
+  let flatness: UInt8
   /// The page of the block's code and its generation, where they are known.
   let page: (code: UnsafeMutablePointer<CodePage>, generation: UInt64)?
 
   /// Of the block that `cpu` runs, of which `op` is one.
   init(_ cpu: CPU, _ op: OpRef) {
     codeSize = cpu.s.pointee.codeSize
-    stackMask = cpu.s.pointee.stackMask
+    flatness = cpu.s.pointee.flatness
     if let block = cpu.knownBlock(cpu[17])?.pointee, let code = block.code,
       block.ops <= op, op - block.ops < Int(block.count)
     {
@@ -39,7 +40,7 @@ enum HostLayout {
 
   static let tlb = state(\.tlb)
   static let linearMask = state(\.linearMask)
-  static let stackMask = state(\.stackMask)
+  static let flatness = state(\.flatness)
   static let world = state(\.world)
   static let credit = state(\.credit)
   static let slow = state(\.slow)

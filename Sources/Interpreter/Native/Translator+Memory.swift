@@ -29,8 +29,17 @@ extension Translator {
     look(size, writing: writing)
   }
 
+  /// Leaves a run that other segments were meant for, before anything is done; nil where it has none.
+  mutating func jumpOnOtherSegments() -> Int? {
+    guard given != 0 else { return nil }
+    code.memory(0x8A, 0, HostRegister.rax, HostRegister.rdi, HostLayout.flatness)
+    code.emit(0x24, given, 0x3C, given)  // and al, ...; cmp al, ...
+    return code.jump(on: 5)
+  }
+
   /// From an offset in RAX to a linear address.
   mutating func addSegment(_ segment: UInt16, _ size: UInt8, writing: Bool) {
+    guard given & Flatness.segment(segment) == 0 else { return }
     let place = Int32(segment)
     let limit = writing ? HostLayout.writeLimit : HostLayout.readLimit
     code.loadAddress(
@@ -62,21 +71,10 @@ extension Translator {
 
   // MARK: The stack
 
-  /// Leaves a run that another width of stack was meant for, before anything is done.
-  mutating func jumpOnOtherStack() -> Int {
-    code.memory(0x81, 2, 7, HostRegister.rdi, HostLayout.stackMask)
-    code.emit(surroundings.stackMask & 0xFFFF_FFFF, bytes: 4)
-    return code.jump(on: 5)
-  }
-
   /// The width of the stack pointer for what is `size` wide.
   private func stackSize(_ size: UInt8) -> UInt8 {
-    switch surroundings.stackMask {
-    case _ where size == 3: 3
-    case 0xFFFF: 1
-    case 0xFFFF_FFFF: 2
-    default: 3
-    }
+    if size == 3 || surroundings.codeSize == 3 { return 3 }
+    return surroundings.flatness & Flatness.narrowStack != 0 ? 1 : 2
   }
 
   /// Puts the place on the stack in the host's memory into RCX, or leaves the run.

@@ -27,7 +27,8 @@ struct Translator {
   /// How many operations are translated, and what ends them.
   private(set) var count = 0
   private(set) var ending: Ending?
-  private(set) var usesStack = false
+  /// What the run takes as given of ``Flatness``.
+  private(set) var given: UInt8 = 0
   var labels = Labels()
   var exits: [Exit] = []
   var ways: [Way] = []
@@ -80,15 +81,28 @@ struct Translator {
     while count < BlockCache.maximumOps, let meaning = Meaning.of(ops + count),
       let registers = Self.registers(of: ops + count, meaning), keep(registers)
     {
-      if meaning.isStack && meaning.size != 3 { usesStack = true }
+      takeAsGiven(ops + count, meaning)
       count += 1
     }
     if let last = Ending(ops + count), last.stackSize == nil || keep([4]) {
       ending = last
-      if let size = last.stackSize, size != 3 { usesStack = true }
+      if let size = last.stackSize, size != 3 { takeStackAsGiven() }
     }
     for index in 0..<count where Meaning.of(ops + index)?.kind == .jump { noteJump(index) }
     if ending == .jump { noteJump(count) }
+  }
+
+  private mutating func takeAsGiven(_ o: OpRef, _ meaning: Meaning) {
+    if meaning.isStack {
+      if meaning.size != 3 { takeStackAsGiven() }
+    } else if meaning.usesMemory, o.pointee.flags & Op.flat == 0 {
+      given |= surroundings.flatness & Flatness.segment(o.pointee.segment)
+    }
+  }
+
+  private mutating func takeStackAsGiven() {
+    let stack = Flatness.narrowStack | Flatness.wideStack | Flatness.segment(Seg.ss.rawValue)
+    given |= surroundings.flatness & stack
   }
 
   /// Gives registers places in the host's; false where there is no room.
@@ -138,7 +152,7 @@ struct Translator {
   private var kept: ArraySlice<UInt8> { HostRegister.pool[..<used].dropFirst(HostRegister.free) }
 
   private mutating func emitAll() {
-    let otherStack = usesStack ? jumpOnOtherStack() : nil
+    let refusal = jumpOnOtherSegments()
     for register in kept { code.push(register) }
     if !labels.isEmpty { loadAll() }
     for index in 0..<count {
@@ -156,8 +170,8 @@ struct Translator {
       leave(exit.changed, to: exit.number)
       jump(to: exit.handler)
     }
-    if let otherStack {
-      code.land(otherStack)
+    if let refusal {
+      code.land(refusal)
       jump(to: ops.pointee.go)
     }
   }
