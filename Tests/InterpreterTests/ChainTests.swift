@@ -16,8 +16,8 @@ import Testing
   /// The same bytes by two names: what is pushed and where a jump leads follow CS.
   @Test func aliasesOfRealModeCodeKeepTheirOwnAddresses() throws {
     let rig = try Rig()
-    // call 1f; 1: pop ax; jmp 2f; 2: hlt
-    rig.real([0xE8, 0x00, 0x00, 0x58, 0xEB, 0x00, 0xF4])
+    // inc bx; call 1f; 1: pop ax; inc bx; jmp 2f; 2: hlt
+    rig.real([0x43, 0xE8, 0x00, 0x00, 0x58, 0x43, 0xEB, 0x00, 0xF4])
     for _ in 0..<4 {
       for (segment, start) in [(UInt16(0), UInt64(0x7C00)), (0x7C0, 0), (0x700, 0xC00)] {
         var s = rig.processor.systemRegisters()
@@ -28,8 +28,8 @@ import Testing
           $0.rip = start; $0.rsp = 0x7000; $0.rax = 0
         }
         let after = runToHalt(rig)
-        #expect(after.rax == start + 3)
-        #expect(after.rip == start + 7)
+        #expect(after.rax == start + 4)
+        #expect(after.rip == start + 9)
       }
     }
   }
@@ -37,15 +37,13 @@ import Testing
   /// A loop changes an instruction of the function that it calls.
   @Test func linkedBlocksThatAreWrittenToAreDecodedAnew() throws {
     let rig = try Rig()
-    // mov ecx, 50; 1: call f; inc byte [f + 1]; dec ecx; jnz 1b; hlt; f: add al, 0; ret
-    let code: [UInt8] = [
-      0xB9, 50, 0, 0, 0,
-      0xE8, 0x0C, 0, 0, 0,
-      0xFE, 0x04, 0x25, 0x17, 0x7C, 0, 0,
-      0xFF, 0xC9, 0x75, 0xF0, 0xF4,
-      0x04, 0x00, 0xC3,
-    ]
-    rig.long(code)
+    // mov ecx, 50; 1: inc edx; call f; inc byte [f + 1]; dec ecx; jnz 1b; hlt
+    rig.long([
+      0xB9, 50, 0, 0, 0, 0xFF, 0xC2, 0xE8, 0xF4, 0x0F, 0, 0, 0xFE, 0x04, 0x25, 0x01, 0x8C, 0, 0,
+      0xFF, 0xC9, 0x75, 0xEE, 0xF4,
+    ])
+    // f, in another page: add al, 0; inc edx; ret
+    rig.space.write(0x8C00, bytes: [0x04, 0x00, 0xFF, 0xC2, 0xC3])
     rig.set { $0.rax = 0 }
     let after = runToHalt(rig)
     #expect(after.rcx == 0)
@@ -62,8 +60,8 @@ import Testing
     for (index, page) in pages.enumerated() {
       rig.space.store(page | 7, at: 0x15000 + UInt64(index) * 8)
     }
-    // At the page's end: nop; jmp to the next page's 10h.
-    rig.space.write(0x50FF0, bytes: [0x90, 0xEB, 0x1D])
+    // At the page's end: inc edx; jmp to the next page's 10h.
+    rig.space.write(0x50FF0, bytes: [0xFF, 0xC2, 0xEB, 0x1C])
     rig.space.write(0x51010, bytes: [0xB8, 1, 0, 0, 0, 0xF4])
     rig.space.write(0x52010, bytes: [0xB8, 2, 0, 0, 0, 0xF4])
     for _ in 0..<4 {
@@ -79,6 +77,42 @@ import Testing
     rig.processor.setSystemRegisters(rig.processor.systemRegisters())
     rig.set { $0.rip = 0x100_0FF0 }
     #expect(runToHalt(rig).rax == 2)
+  }
+
+  /// Code that two address spaces share, and what each has behind it.
+  @Test func jumpsFollowTheAddressSpaceOfTheMoment() throws {
+    let rig = try Rig()
+    // 1: inc edx; jmp 1000010h; 2: mov cr3, rcx; xchg rbx, rcx; dec edi; jnz 1b; hlt
+    rig.long([
+      0xFF, 0xC2, 0xE9, 0x09, 0x84, 0xFF, 0x00, 0x0F, 0x22, 0xD9, 0x48, 0x87, 0xCB, 0xFF, 0xCF,
+      0x75,
+      0xEF, 0xF4,
+    ])
+    for (tables, page) in [(UInt64(0x10000), UInt64(0x51000)), (0x16000, 0x54000)] {
+      rig.space.store(tables + 0x1007, at: tables)
+      rig.space.store(tables + 0x2007, at: tables + 0x1000)
+      for large in UInt64(0)..<8 {
+        rig.space.store(large << 21 | 0x87, at: tables + 0x2000 + large * 8)
+      }
+      rig.space.store(tables + 0x3007, at: tables + 0x2000 + 8 * 8)
+      rig.space.store(page | 7, at: tables + 0x3000)
+    }
+    // add esi, n; jmp 2b
+    for (page, value) in [(UInt64(0x51000), UInt8(1)), (0x54000, 100)] {
+      rig.space.write(page + 0x10, bytes: [0x83, 0xC6, value, 0xE9, 0xEF, 0x7B, 0x00, 0xFF])
+    }
+    rig.set { ($0.rcx, $0.rbx, $0.rdi, $0.rsi) = (0x16000, 0x10000, 20, 0) }
+    #expect(runToHalt(rig).rsi == 10 * 1 + 10 * 100)
+  }
+
+  /// Two blocks in two pages that lead to each other.
+  @Test func anEndlessLoopOfBlocksComesBackWhenAsked() throws {
+    let rig = try Rig()
+    // inc eax; jmp 8C00h, and there: inc edx; jmp 7C00h
+    rig.long([0xFF, 0xC0, 0xE9, 0xF9, 0x0F, 0, 0])
+    rig.space.write(0x8C00, bytes: [0xFF, 0xC2, 0xE9, 0xF9, 0xEF, 0xFF, 0xFF])
+    #expect(try rig.runKicked(after: 20_000) == .kicked)
+    #expect(rig.processor.registers().rax > 4096)
   }
 
   /// A comparison and its jump are one, and still two where a jump leads between them.

@@ -1,25 +1,13 @@
-import KVMEngine
-
-/// What a run's translation takes from the processor and the block around it.
+/// What a run's translation takes from the mode of the moment.
 struct Surroundings {
   /// 1, 2 or 3: 16-, 32- or 64-bit code.
   let codeSize: UInt8
   /// Bits of ``Flatness``.
   let flatness: UInt8
-  /// The page of the block's code and its generation, where they are known.
-  let page: (code: UnsafeMutablePointer<CodePage>, generation: UInt64)?
 
-  /// Of the block that `cpu` runs, of which `op` is one.
-  init(_ cpu: CPU, _ op: OpRef) {
+  init(_ cpu: CPU) {
     codeSize = cpu.s.pointee.codeSize
     flatness = cpu.s.pointee.flatness
-    if let block = cpu.knownBlock(cpu[17])?.pointee, let code = block.code,
-      block.ops <= op, op - block.ops < Int(block.count)
-    {
-      page = (code, block.generation)
-    } else {
-      page = nil
-    }
   }
 }
 

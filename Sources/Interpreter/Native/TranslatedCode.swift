@@ -70,7 +70,7 @@ extension Handlers {
     if o.pointee.count() { return o.pointee.counted(raw, op) }
     o.pointee.stopCounting()
     let cpu = CPU(raw: raw)
-    cpu.environment.translated.translate(o, Surroundings(cpu, o))
+    cpu.environment.translated.translate(o, Surroundings(cpu))
     return o.pointee.go(raw, op)
   }
 }

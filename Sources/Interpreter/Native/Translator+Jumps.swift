@@ -55,7 +55,8 @@ struct Labels {
   mutating func forgetPlaces() { waiting = [] }
 }
 
-/// Jumps, calls and returns.
+/// Jumps, calls and returns. Code at the end of a segment is never translated: what lies behind an
+/// operation does not wrap.
 extension Translator {
   /// A jump that is taken out of the run, or back in it.
   struct Way {
@@ -78,9 +79,7 @@ extension Translator {
   private func inside(_ index: Int) -> Int? {
     // A target that wraps at 16 bits in wider code is elsewhere.
     guard ops[index].scale <= 32 || surroundings.codeSize == 1 else { return nil }
-    let last = surroundings.page == nil ? index + 1 : 0
-    guard last <= count else { return nil }
-    return (last...count).first { UInt64(ops[$0].start) == ops[index].imm }
+    return (0...count).first { UInt64(ops[$0].start) == ops[index].imm }
   }
 
   /// Puts the label of the operation of the moment here, if it is one.
@@ -146,9 +145,9 @@ extension Translator {
     refuse(refusals, for: Handlers.jump)
   }
 
-  /// Goes back to `label` unless the loop is to get a turn, or the code changed.
+  /// Goes back to `label` unless the loop is to get a turn. What others write to the code counts then.
   private mutating func emitTurn(_ number: Int, _ label: Int) {
-    guard let page = surroundings.page, let start = labels.start(label) else { return }
+    guard let start = labels.start(label) else { return }
     var refusals: [Int] = []
     code.memory(0x8B, 3, HostRegister.rax, HostRegister.rdi, HostLayout.credit)
     code.emit(0x48, 0x2D)  // sub rax, ...
@@ -156,11 +155,6 @@ extension Translator {
     refusals.append(code.jump(on: 8))
     code.memory(0x8B, 3, HostRegister.rdx, HostRegister.rdi, HostLayout.attention)
     refusals.append(jumpUnlessZero(HostRegister.rdx, 0))
-    let generation = UnsafeMutableRawPointer(page.code) + CodePage.generationOffset
-    code.load(HostRegister.rcx, 3, UInt64(UInt(bitPattern: generation)))
-    code.load(HostRegister.rdx, 3, page.generation)
-    code.memory(0x3B, 3, HostRegister.rdx, HostRegister.rcx)
-    refusals.append(code.jump(on: 5))
     code.memory(0x89, 3, HostRegister.rax, HostRegister.rdi, HostLayout.credit)
     code.jump(to: start)
     for refusal in refusals { code.land(refusal) }
@@ -169,7 +163,7 @@ extension Translator {
   private mutating func emitGoOn() {
     storeFlags()
     leave(changed, to: count)
-    emitTarget(UInt64(ops[count].end), shift: [48, 32, 0][Int(surroundings.codeSize - 1)])
+    emitTarget(UInt64(ops[count].end), shift: 0)
     let refusals = enterLink()
     refuse(refusals, for: nil)
   }
@@ -182,11 +176,8 @@ extension Translator {
     emitTarget(o.pointee.imm, shift: o.pointee.scale)
     let refusals = findLink()
     code.memory(0x8B, 3, HostRegister.r9, HostRegister.rdi, HostLayout.blockRip)
-    let width = surroundings.codeSize
     code.loadAddress(
-      max(width, 2), HostRegister.r9, base: HostRegister.r9, index: nil, scale: 0,
-      Int32(o.pointee.end))
-    if width == 1 { code.registers(0x0FB7, 2, HostRegister.r9, HostRegister.r9) }
+      3, HostRegister.r9, base: HostRegister.r9, index: nil, scale: 0, Int32(o.pointee.end))
     code.memory(0x89, size, HostRegister.r9, HostRegister.rcx)
     code.memory(0x89, 3, HostRegister.rdx, HostRegister.rdi, HostLayout.stackPointer)
     enterFound()
