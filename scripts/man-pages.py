@@ -52,7 +52,15 @@ def prose(text):
 
 
 def paragraphs(text):
-    return "\n.PP\n".join(prose(" ".join(part.split())) for part in re.split(r"\n\s*\n", text.strip()))
+    """Paragraphs of help; one whose lines are all set in is an example, and keeps them."""
+    lines = []
+    for part in re.split(r"\n\s*\n", text.strip("\n")):
+        rows = part.split("\n")
+        if all(row.startswith("  ") for row in rows):
+            lines += [".PP", ".RS 2", ".EX", *(escape(row[2:]) for row in rows), ".EE", ".RE"]
+        else:
+            lines += [".PP", prose(" ".join(part.split()))]
+    return "\n".join(lines[1:] if lines[0] == ".PP" and lines[1] != ".RS 2" else lines)
 
 
 def spelling(name):

@@ -4,13 +4,16 @@ import configparser
 import gzip
 import json
 import os
+import pty
 import re
+import select
 import shlex
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 from PIL import Image
@@ -174,6 +177,66 @@ def test_every_command_has_a_manual_page_without_a_warning(packed, porthole):
             lint = subprocess.run(["mandoc", "-T", "lint", "-W", "warning"], input=file.read(),
                                   capture_output=True)
         assert lint.returncode == 0 and lint.stdout == b"", f"{name}: {lint.stdout.decode()}"
+
+
+def test_examples_of_manual_pages_keep_their_lines(packed):
+    with gzip.open(os.path.join(packed[1], "usr/share/man/man1/porthole-wait.1.gz"), "rb") as file:
+        text = subprocess.run(["mandoc", "-T", "ascii"], input=file.read(), capture_output=True,
+                              check=True).stdout
+    text = re.sub(rb".\x08", b"", text).decode()
+    assert re.search(r"^ +porthole wait desk --stopped$", text, re.M)
+
+
+def typed(argv, text, environment, wanted, folder):
+    """What a shell in a terminal shows after `text` was typed, once `wanted` stands in it."""
+    process, terminal = pty.fork()
+    if process == 0:
+        os.chdir(folder)
+        os.execvpe(argv[0], argv, environment)
+    shown = b""
+
+    def look(until_there):
+        nonlocal shown
+        deadline = time.monotonic() + 20
+        while until_there not in shown and time.monotonic() < deadline:
+            if select.select([terminal], [], [], 0.1)[0]:
+                shown += os.read(terminal, 4096)
+                # It asks what the terminal is.
+                if b"\x1b[c" in shown or b"\x1b[0c" in shown:
+                    os.write(terminal, b"\x1b[?62;c")
+    try:
+        look(b"ready>")
+        shown = b""
+        os.write(terminal, text.encode())
+        look(wanted.encode())
+    finally:
+        os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)
+        os.close(terminal)
+    return shown.decode(errors="replace")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_complete_at_a_terminal(packed, porthole, folder, shell):
+    tree = packed[1]
+    environment = dict(
+        porthole.environment, PORTHOLE_HOME=os.path.join(folder, "home"), TERM="xterm", HOME=folder,
+        ZDOTDIR=folder, PATH=os.path.join(tree, "usr/bin") + ":" + os.environ["PATH"])
+    porthole.environment["PORTHOLE_HOME"] = environment["PORTHOLE_HOME"]
+    porthole.good("create", "quicksilver", "--size", "1M")
+    share = os.path.join(tree, "usr/share")
+    settings = os.path.join(folder, ".zshrc")
+    with open(settings, "w") as file:
+        file.write({
+            "bash": f"shopt -s extglob\n. {share}/bash-completion/completions/porthole\nPS1='ready> '\n",
+            "zsh": f"fpath=({share}/zsh/vendor-completions $fpath)\nautoload -U compinit\n"
+                   "compinit -u -D\nPS1='ready> '\n",
+            "fish": f"source {share}/fish/vendor_completions.d/porthole.fish\n"
+                    "function fish_prompt; echo 'ready> '; end\n"}[shell])
+    argv = {"bash": ["bash", "--rcfile", settings, "-i"], "zsh": ["zsh", "-i"],
+            "fish": ["fish", "--no-config", "-C", f"source {settings}"]}[shell]
+    for text, wanted in (("porthole start qui\t", "quicksilver"), ("porthole screensh\t", "screenshot")):
+        assert wanted in typed(argv, text, environment, wanted, folder), text
 
 
 def test_bash_completes_commands_options_and_names(packed, porthole, folder):
