@@ -6,8 +6,10 @@ import os
 import random
 import re
 import shutil
+import signal
 import stat
 import subprocess
+import time
 
 import pytest
 
@@ -188,6 +190,61 @@ def test_an_image_that_a_program_has_open_is_not_deleted(porthole, home, folder,
 
 
 # ---- What goes wrong in the middle ----
+
+
+def test_two_imports_of_one_content_keep_it_once(porthole, home, folder):
+    path = noise(folder, "a.img", 8 * MIB)
+    running = [
+        subprocess.Popen([porthole.program, "image", "import", path, "--name", name],
+                         env=porthole.environment, stdout=subprocess.PIPE, text=True)
+        for name in "abcd"]
+    said = [process.communicate(timeout=20)[0] for process in running]
+    assert sum("same content" in each for each in said) == 3
+    assert len({os.stat(each["path"]).st_ino for each in images(porthole)}) == 1
+
+
+def test_damage_is_told_and_not_spread(porthole, home, folder):
+    path = noise(folder, "a.img", MIB)
+    for name in "ab":
+        porthole.good("image", "import", path, "--name", name)
+    other = noise(folder, "c.img", MIB, seed=2)
+    porthole.good("image", "import", other)
+    with open(os.path.join(home, "a/disk.raw"), "r+b") as file:
+        file.seek(MIB // 2)
+        file.write(b"?")
+    result = porthole("image", "import", path, "--name", "good")
+    assert result.returncode == 0 and "image a is damaged" in result.stderr
+    os.unlink(os.path.join(home, "c/disk.raw"))
+    result = porthole("image", "verify")
+    assert result.returncode == 1 and result.stdout == "good: as imported\n"
+    assert result.stderr.count("damaged") == 3
+    report = json.loads(porthole("image", "verify", "--json").stdout)
+    assert [entry["name"] for entry in report if entry["good"]] == ["good"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_an_import_that_then_leaves_nothing(porthole, home, folder, number):
+    path = os.path.join(folder, "a.img")
+    with open(path, "wb") as file:
+        file.truncate(1 << 40)
+    process = subprocess.Popen([porthole.program, "image", "import", path], env=porthole.environment,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    until(lambda: os.path.isdir(home) and os.listdir(home), 20, "the image's folder")
+    time.sleep(0.2)
+    process.send_signal(number)
+    assert process.communicate(timeout=20)[0] == "" and process.returncode == -number
+    assert os.listdir(home) == []
+
+
+def test_a_signal_ends_a_build_with_all_its_programs(porthole, home, folder):
+    environment = dict(porthole.environment, TMPDIR=folder)
+    process = subprocess.Popen(
+        [porthole.program, "image", "build", "a", "--mirror", "http://127.0.0.1:9/debian"],
+        env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode != 0 and os.listdir(home) == []
 
 
 def test_two_imports_of_one_name_make_one_image(porthole, home, folder):

@@ -32,13 +32,14 @@ struct FileTransfer {
     var digest = ContentDigest()
     var offset: Int64 = 0
     while offset < size {
-      let data = dataRange(from: offset)
+      let data = FileRange.data(in: source, from: offset, size: size)
       buffer.initializeMemory(as: UInt8.self, repeating: 0)
       while offset < data.lowerBound {
         let count = Int(min(Int64(buffer.count), data.lowerBound - offset))
         digest.update(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
         offset += Int64(count)
         progress(offset)
+        try Interruption.check()
       }
       while offset < data.upperBound {
         let wanted = Int(min(Int64(buffer.count), data.upperBound - offset))
@@ -47,19 +48,10 @@ struct FileTransfer {
         if let copy { try Self.write(piece, at: offset, to: copy) }
         offset += Int64(piece.count)
         progress(offset)
+        try Interruption.check()
       }
     }
     return digest.finish()
-  }
-
-  /// The next run of data at or behind `offset`; empty and at the end where only a hole is left.
-  private func dataRange(from offset: Int64) -> Range<Int64> {
-    let start = lseek(source, off_t(offset), cstorage_seek_data)
-    // ENXIO: the rest is a hole. Others: nobody knows of holes here.
-    if start < 0 { return errno == ENXIO ? size..<size : offset..<size }
-    let end = lseek(source, start, cstorage_seek_hole)
-    let first = min(max(Int64(start), offset), size)
-    return first..<max(first, min(end < 0 ? size : Int64(end), size))
   }
 
   /// Reads as much of `buffer` as there is at once, at least one byte.

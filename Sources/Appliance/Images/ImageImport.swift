@@ -20,6 +20,8 @@ struct ImageImport {
     var image: GoldenImage
     /// An image with the same content, whose file this one shares.
     var twin: String?
+    /// Images whose files had the same checksum when they came, and no longer hold the same.
+    var damaged: [String] = []
   }
 
   /// Does it. Nothing is left behind where it fails.
@@ -61,18 +63,21 @@ struct ImageImport {
   }
 
   /// Describes the image whose file is in `draft`, lets it share the file of one with the same content,
-  /// and gives it its name.
+  /// and gives it its name. One command at a time does so, that two which bring the same find each
+  /// other.
   static func finish(
     _ draft: ImageDraft, in store: ImageStore, _ image: GoldenImage
   ) throws -> Outcome {
-    let twin = try share(image, in: store)
+    let lock = try ImageFolderLock(store.directories.images, exclusive: true)
+    defer { withExtendedLifetime(lock) {} }
+    let (twin, damaged) = try share(image, in: store)
     try DurableFile.replace(
       draft.path + "/" + GoldenImage.descriptionName, with: Array(image.description.utf8),
       mode: 0o644)
     try draft.publish(as: image.name)
     var published = image
     published.path = draft.path + "/" + image.fileName
-    return Outcome(image: published, twin: twin)
+    return Outcome(image: published, twin: twin, damaged: damaged)
   }
 
   /// What an image's file is called in its folder.
@@ -100,9 +105,23 @@ struct ImageImport {
   }
 
   /// Replaces the image's file by a second name of one that has the same content.
-  private static func share(_ image: GoldenImage, in store: ImageStore) throws -> String? {
+  private static func share(
+    _ image: GoldenImage, in store: ImageStore
+  ) throws -> (twin: String?, damaged: [String]) {
+    var damaged: [String] = []
     for other in try store.images().images
     where other.digest == image.digest && other.format == image.format {
+      // What the disk has lost since is not spread.
+      do {
+        guard try FileComparison(one: image.path, other: other.path).areEqual() else {
+          damaged.append(other.name)
+          continue
+        }
+      } catch let error as HostError {
+        // One that is going away, or that the disk has lost.
+        if error.code != ENOENT { damaged.append(other.name) }
+        continue
+      }
       let part = image.path + ".part"
       // A file system without links, or an image that is going away, is no reason to fail.
       guard link(other.path, part) == 0 else { continue }
@@ -110,9 +129,9 @@ struct ImageImport {
         unlink(part)
         continue
       }
-      return other.name
+      return (other.name, damaged)
     }
-    return nil
+    return (nil, damaged)
   }
 
   private func changeTime(_ descriptor: Int32) throws -> [Int] {

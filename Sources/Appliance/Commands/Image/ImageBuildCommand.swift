@@ -59,12 +59,13 @@ struct ImageBuildCommand: ParsableCommand {
       release: release, kernel: kernel, packages: package, mirror: mirror, user: user,
       password: password, size: size ?? DebianRecipe.standardSize)
     let settings = ImageSettings(memory: memory ?? Self.standardMemory, ready: .text("login:"))
-    let line = ProgressLine("building \(name)")
-    let build = try ImageBuild(name, of: recipe, settings: settings, in: .locate()) {
-      line.update($0)
+    let image = try Interruption.clearing {
+      let line = ProgressLine("building \(name)")
+      defer { line.finish() }
+      return try ImageBuild(name, of: recipe, settings: settings, in: .locate()) {
+        line.update($0)
+      }.run().image
     }
-    let image = try build.run().image
-    line.finish()
     if json {
       Console.output(try JSON.text(ImageReport(image, usedBy: [])))
     } else {

@@ -40,13 +40,18 @@ struct ImageImportCommand: ParsableCommand {
   func run() throws {
     let store = try ImageStore.locate()
     let name = name ?? ImageName.suggested(for: file)
-    let line = ProgressLine("importing \(name)")
-    let outcome = try ImageImport(
-      store: store, name: name, path: file, format: format, kind: kind, expected: sha256,
-      settings: desktop.settings
-    ).run { line.update($0, of: $1) }
-    line.finish()
+    let outcome = try Interruption.clearing {
+      let line = ProgressLine("importing \(name)")
+      defer { line.finish() }
+      return try ImageImport(
+        store: store, name: name, path: file, format: format, kind: kind, expected: sha256,
+        settings: desktop.settings
+      ).run { line.update($0, of: $1) }
+    }
     let image = outcome.image
+    for name in outcome.damaged {
+      Console.error("porthole: image \(name) is damaged: it no longer holds what \(file) holds")
+    }
     if json { return Console.output(try JSON.text(ImageReport(image, usedBy: []))) }
     Console.output(
       "image \(image.name): \(image.kindName), \(image.format.rawValue), "

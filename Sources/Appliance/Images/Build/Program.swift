@@ -8,6 +8,9 @@ struct Program {
   /// Where programs are that only root's PATH has.
   private static let administration = ":/usr/local/sbin:/usr/sbin:/sbin"
 
+  /// Milliseconds after which a signal is seen that came just before a wait.
+  private static let patience: Int32 = 200
+
   let name: String
   /// Its file.
   let path: String
@@ -37,12 +40,13 @@ struct Program {
     let reading = Descriptor(owning: ends[0])
     let process = try start(arguments, environment, output: ends[1], unused: ends[0])
     var last: [String] = []
-    Self.lines(reading.number) { line in
+    Self.lines(reading.number, of: process) { line in
       last = (last + [line]).suffix(Self.kept)
       told(line)
     }
     var status: Int32 = 0
     while waitpid(process, &status, 0) < 0 && errno == EINTR {}
+    try Interruption.check()
     guard status == 0 else {
       throw Complaint("\(name) failed: \(Self.complaint(last) ?? "it said nothing")")
     }
@@ -88,11 +92,19 @@ struct Program {
     return settings + [nil]
   }
 
-  /// The lines that can be read until the end; carriage returns end one, too.
-  private static func lines(_ descriptor: Int32, _ body: (String) -> Void) {
+  /// The lines that can be read until the end; carriage returns end one, too. A signal that ends this
+  /// command ends `process`, too.
+  private static func lines(_ descriptor: Int32, of process: pid_t, _ body: (String) -> Void) {
     var buffer = [UInt8](repeating: 0, count: 4096)
     var line: [UInt8] = []
+    var isTold = false
     while true {
+      if Interruption.isPending && !isTold {
+        kill(process, SIGTERM)
+        isTold = true
+      }
+      var item = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+      guard poll(&item, 1, patience) > 0 else { continue }
       let count = read(descriptor, &buffer, buffer.count)
       if count < 0 && errno == EINTR { continue }
       guard count > 0 else { break }
