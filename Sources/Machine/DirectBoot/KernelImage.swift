@@ -37,8 +37,10 @@ struct KernelImage: Sendable {
   private static let firstMebibyte: UInt64 = 1 << 20
   private static let entry64Offset: UInt64 = 0x200
 
-  /// Understands `file`, for a machine whose memory below 4 GiB ends at `memoryEnd`.
+  /// Understands `file`, which may be packed by gzip as a whole, for a machine whose memory below
+  /// 4 GiB ends at `memoryEnd`.
   init(_ file: [UInt8], memoryEnd: UInt64) throws(BadKernel) {
+    let file = KernelPayload.unpackGzip(file) ?? file
     let isELF = ELFImage.begins(file)
     if isELF, try ELFImage(file).isLinux {
       try self.init(elf: file)
@@ -115,8 +117,11 @@ struct KernelImage: Sendable {
   ) {
     let code = file[setupBytes...]
     let size = max(UInt64(code.count), header.initSize)
-    var address = header.code32Start
-    if header.isRelocatable, header.hasFlatEntry {
+    // One that names no place above 1 MiB for its protected-mode code has no entry there either.
+    let hasFlatEntry =
+      header.hasFlatEntry && (header.isRelocatable || header.code32Start >= Self.firstMebibyte)
+    var address = max(header.code32Start, hasFlatEntry ? 0 : Self.firstMebibyte)
+    if header.isRelocatable, hasFlatEntry {
       let step = max(header.alignment, 1)
       let lowest = (Self.firstMebibyte &+ step &- 1) / step &* step
       let fits = header.preferredAddress <= memoryEnd && size <= memoryEnd - header.preferredAddress
@@ -125,7 +130,7 @@ struct KernelImage: Sendable {
     self.header = header
     parts = [Part(address: address, size: UInt64(code.count), content: code)]
     end = address.addingReportingOverflow(size).overflow ? .max : address + size
-    if !header.hasFlatEntry {
+    if !hasFlatEntry {
       entry = .linux16
       setupCode = file[..<setupBytes]
     } else {

@@ -37,6 +37,11 @@ enum KernelPayload: CaseIterable {
     return bytes.count == Int(size) ? bytes : nil
   }
 
+  /// What is in a file that gzip packed as a whole; nil where it is none, or damaged.
+  static func unpackGzip(_ file: [UInt8]) -> [UInt8]? {
+    file.starts(with: gzip.magic) ? unpack(file[...]) : nil
+  }
+
   private func unpack(
     _ packed: UnsafeBufferPointer<UInt8>, into room: UnsafeMutableBufferPointer<UInt8>
   ) -> Int64 {

@@ -67,7 +67,7 @@ enum KernelFiles {
   static func bzImage(
     version: UInt16 = 0x020F, payload: [UInt8] = [], code: [UInt8] = [0xF4], setup: [UInt8] = [],
     extendedFlags: UInt16 = 0, relocatable: UInt8 = 1, loadFlags: UInt8 = 1,
-    initSize: UInt32 = 0x10000
+    code32Start: UInt32 = 0x0010_0000, initSize: UInt32 = 0x10000
   ) -> [UInt8] {
     typealias Field = SetupHeader.Field
     var image = [UInt8](repeating: 0, count: 0x268) + setup
@@ -79,7 +79,7 @@ enum KernelFiles {
     image.setField(SetupHeader.signature, at: Field.signature)
     image.setField(version, at: Field.version)
     image[Field.loadFlags] = loadFlags
-    image.setField(UInt32(0x0010_0000), at: Field.code32Start)
+    image.setField(code32Start, at: Field.code32Start)
     image.setField(UInt32(0x7FFF_FFFF), at: Field.ramDiskLimit)
     image.setField(UInt32(0x0020_0000), at: Field.alignment)
     image[Field.relocatable] = relocatable

@@ -59,6 +59,20 @@ import Testing
     #expect(kernel.header.commandLineSize == 255)
   }
 
+  @Test func aKernelWithoutAPlaceForProtectedModeIsEnteredInRealMode() throws {
+    // As iPXE's is made.
+    let file = KernelFiles.bzImage(version: 0x0207, relocatable: 0, code32Start: 0)
+    let kernel = try KernelImage(file, memoryEnd: memory)
+    #expect(kernel.entry == .linux16)
+    #expect(kernel.parts.map(\.address) == [0x0010_0000])
+  }
+
+  @Test func aKernelMayBePackedAsAWhole() throws {
+    let kernel = try KernelImage(KernelFiles.gzip(Self.elf64), memoryEnd: memory)
+    #expect(kernel.entry == .linux64(0x0100_0010))
+    #expect(refusal(Array(KernelFiles.gzip(Self.elf64).dropLast(9))) == .notAKernel)
+  }
+
   @Test func uncompressedKernelsAreEnteredByTheirKind() throws {
     let linux = try KernelImage(Self.elf64, memoryEnd: memory)
     #expect(linux.entry == .linux64(0x0100_0010))
