@@ -17,6 +17,7 @@ import sys
 import tempfile
 
 from linux import devices, initramfs, installer, kernel, linux_disk
+from others import others
 from tools import (FIRST, GRUB, SECTOR, Missing, blank, copy, fat, grub_in_mbr, need, partition,
                    put, read, run, save)
 
@@ -239,6 +240,7 @@ MEDIA = {
     "linux-686-pae": devices("686-pae", "i386"),
     "linux-disk.img": linux_disk,
     "installer": installer,
+    "others": others,
 }
 
 
