@@ -229,10 +229,14 @@ def test_a_signal_ends_an_import_that_then_leaves_nothing(porthole, home, folder
         file.truncate(1 << 40)
     process = subprocess.Popen([porthole.program, "image", "import", path], env=porthole.environment,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    until(lambda: os.path.isdir(home) and os.listdir(home), 20, "the image's folder")
-    time.sleep(0.2)
-    process.send_signal(number)
-    assert process.communicate(timeout=20)[0] == "" and process.returncode == -number
+    try:
+        until(lambda: os.path.isdir(home) and os.listdir(home), 20, "the image's folder")
+        time.sleep(0.2)
+        process.send_signal(number)
+        said = process.communicate(timeout=20)[0]
+    finally:
+        process.kill()
+    assert said == "" and process.returncode == -number
     assert os.listdir(home) == []
 
 
@@ -241,9 +245,12 @@ def test_a_signal_ends_a_build_with_all_its_programs(porthole, home, folder):
     process = subprocess.Popen(
         [porthole.program, "image", "build", "a", "--mirror", "http://127.0.0.1:9/debian"],
         env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    time.sleep(0.5)
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=30)
+    try:
+        time.sleep(0.5)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    finally:
+        process.kill()
     assert process.returncode != 0 and os.listdir(home) == []
 
 
