@@ -12,8 +12,8 @@ enum Interruption {
   /// The first signal that came; 0 is none.
   private static let caught = Atomic<Int32>(0)
 
-  /// Runs `body`, which looks for signals by ``check()``; ends the process by the one that was found,
-  /// when `body` has cleared away. Signals that were ignored stay so.
+  /// Runs `body`, which looks for signals by ``check()``; where it fails and one has come, the process
+  /// ends by that, for `body` has cleared away. Signals that were ignored stay so.
   static func clearing<Result>(_ body: () throws -> Result) throws -> Result {
     // Before a handler needs it: what is made at first use takes a lock.
     caught.store(0, ordering: .relaxed)
@@ -21,10 +21,13 @@ enum Interruption {
     defer { for number in ending where !isIgnored(number) { handle(number, SIG_DFL) } }
     do {
       return try body()
-    } catch let interruption as Caught {
-      handle(interruption.signal, SIG_DFL)
-      raise(interruption.signal)
-      throw interruption
+    } catch {
+      let number = caught.load(ordering: .relaxed)
+      if number != 0 {
+        handle(number, SIG_DFL)
+        raise(number)
+      }
+      throw error
     }
   }
 
