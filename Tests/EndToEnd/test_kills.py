@@ -98,11 +98,13 @@ class Store:
 @pytest.fixture
 def store(porthole):
     folder = tempfile.mkdtemp(prefix="porthole-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
-    yield Store(porthole, folder)
-    for name, state in Store(porthole, folder).desktops("the end").items():
-        if state != "stopped":
-            porthole("kill", name)
-    shutil.rmtree(folder)
+    try:
+        yield Store(porthole, folder)
+        for name, state in Store(porthole, folder).desktops("the end").items():
+            if state != "stopped":
+                porthole("kill", name)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
