@@ -97,14 +97,16 @@ extension InputHub {
     noteActivity()
     try typing.withLock { (_: inout Void) throws(TypeError) in
       var burst = Burst()
+      var readBefore: UInt64 = 0
       for (index, tap) in taps.enumerated() {
         if isEnded() { throw .ended(typed: index, count: taps.count) }
         try waitForTurn(&burst, done: index, count: taps.count)
+        readBefore = monitor.withLock { bytesRead }
         whenLetIn { state in
           controller.strokes(state.keys.tap(tap, leds: controller.keyboardLEDs))
         }
       }
-      try waitUntilRead(done: taps.count, count: taps.count)
+      try waitUntilRead(done: taps.count, count: taps.count, lastAfter: readBefore)
     }
   }
 
@@ -119,12 +121,13 @@ extension InputHub {
     try typing.withLock { (_: inout Void) throws(TypeError) in
       var burst = Burst()
       try waitForTurn(&burst, done: 0, count: keys.count)
+      let readBefore = monitor.withLock { bytesRead }
       whenLetIn { state in
         var strokes: [KeyStroke] = []
         for key in keys { strokes += state.keys.press(viewer: Self.typist, key: key) }
         controller.strokes(strokes + state.keys.releaseAll(of: Self.typist))
       }
-      try waitUntilRead(done: 0, count: keys.count)
+      try waitUntilRead(done: 0, count: keys.count, lastAfter: readBefore)
     }
   }
 
@@ -176,8 +179,11 @@ extension InputHub {
     burst.keys += 1
   }
 
-  /// Returns when the guest has taken every byte out of its keyboard.
-  private func waitUntilRead(done: Int, count: Int) throws(TypeError) {
+  /// Returns when the guest has taken every byte out of its keyboard. The last key may be what ends
+  /// the guest: then a byte of it is enough, which is one more than the `lastAfter` before it.
+  private func waitUntilRead(
+    done: Int, count: Int, lastAfter readBefore: UInt64 = .max
+  ) throws(TypeError) {
     while true {
       // The count is taken before the look, so that a byte read in between ends the wait at once.
       let seen = monitor.withLock { bytesRead }
@@ -189,7 +195,10 @@ extension InputHub {
         {}
         return bytesRead != seen
       }
-      if isStopping.load(ordering: .acquiring) { throw .ended(typed: done, count: count) }
+      if isStopping.load(ordering: .acquiring) {
+        if monitor.withLock({ bytesRead }) > readBefore { return }
+        throw .ended(typed: done, count: count)
+      }
       if !progress { throw .notRead(typed: max(0, done - 1), count: count) }
     }
   }

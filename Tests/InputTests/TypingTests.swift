@@ -170,6 +170,39 @@ import Testing
     #expect(throws: TypeError.notRead(typed: 0, count: 1)) { try hub.type("x") }
   }
 
+  /// A guest that reads so many bytes and is then switched off.
+  private func isTyped(bytesRead: Int, _ type: (InputHub) throws -> Void) throws {
+    let host = GuestHost(commandByte: 0x41)
+    let hub = InputHub(host.controller)
+    let guest = try KVMEngine.Thread(name: "guest") {
+      let naps = Monitor()
+      for _ in 0..<bytesRead {
+        while host.status & 1 == 0 {
+          host.clock.advance(700_000)
+          naps.withLock { _ = naps.wait(until: Monitor.monotonic() + 200_000) }
+        }
+        _ = host.read()
+      }
+      hub.stop()
+    }
+    defer { guest.join() }
+    try type(hub)
+  }
+
+  @Test func theKeyThatSwitchesTheGuestOffWentThrough() throws {
+    try isTyped(bytesRead: 1) { try $0.press(chord: "esc") }
+    try isTyped(bytesRead: 3) { try $0.type("ab") }
+  }
+
+  @Test func keysBehindTheGuestsEndAreTold() {
+    #expect(throws: TypeError.ended(typed: 0, count: 1)) {
+      try isTyped(bytesRead: 0) { try $0.press(chord: "esc") }
+    }
+    #expect(throws: TypeError.ended(typed: 1, count: 3)) {
+      try isTyped(bytesRead: 1) { try $0.type("abc") }
+    }
+  }
+
   // MARK: Chords
 
   private func codes(_ chord: String) throws -> [UInt8] {

@@ -55,8 +55,7 @@ struct Labels {
   mutating func forgetPlaces() { waiting = [] }
 }
 
-/// Jumps, calls and returns. Code at the end of a segment is never translated: what lies behind an
-/// operation does not wrap.
+/// Jumps, calls and returns.
 extension Translator {
   /// A jump that is taken out of the run, or back in it.
   struct Way {
@@ -163,7 +162,7 @@ extension Translator {
   private mutating func emitGoOn() {
     storeFlags()
     leave(changed, to: count)
-    emitTarget(UInt64(ops[count].end), shift: 0)
+    emitTarget(UInt64(ops[count].end), shift: surroundings.codeSize == 1 ? 48 : 0)
     let refusals = enterLink()
     refuse(refusals, for: nil)
   }
@@ -178,6 +177,8 @@ extension Translator {
     code.memory(0x8B, 3, HostRegister.r9, HostRegister.rdi, HostLayout.blockRip)
     code.loadAddress(
       3, HostRegister.r9, base: HostRegister.r9, index: nil, scale: 0, Int32(o.pointee.end))
+    // In a segment of more than 64 KiB, 16-bit code goes round.
+    if surroundings.codeSize == 1 { code.registers(0x0FB7, 2, HostRegister.r9, HostRegister.r9) }
     code.memory(0x89, size, HostRegister.r9, HostRegister.rcx)
     code.memory(0x89, 3, HostRegister.rdx, HostRegister.rdi, HostLayout.stackPointer)
     enterFound()
