@@ -25,6 +25,11 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "without_kvm: needs no /dev/kvm")
     # VNC's passwords are what they are.
     config.addinivalue_line("filterwarnings", "ignore:.*TripleDES")
+    # Run in the background, the tests have these ignored, and programs inherit that; what is caught
+    # here is theirs as usual.
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 def pytest_collection_modifyitems(items):
