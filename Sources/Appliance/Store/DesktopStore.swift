@@ -6,8 +6,8 @@ import KVMEngine
 /// The desktops that have names: a folder each.
 ///
 /// A desktop is made in a folder `.making-...` and gets its name when it is whole, as its files are that
-/// are replaced; one that is deleted loses its name first, as `.gone-...`. What a killed command leaves are such folders whose lock is
-/// free, and the next command removes them.
+/// are replaced; one that is deleted loses its name first, as `.gone-...`. What a killed command leaves
+/// are such folders whose lock is free, and the next command removes them.
 struct DesktopStore: Sendable {
   let directories: StoreDirectories
   static let making = ".making-"
